@@ -1,0 +1,174 @@
+/// One training run as plain values: what a recipe file says, with every default filled in.
+///
+/// Keys in the file are these names in snake case, nested as here. Ranges are checked by the reader, which reports
+/// every problem at once with its line and column.
+public struct Recipe: Equatable, Sendable {
+  /// The run's name under `runs/`; the recipe file's name without its ending unless set.
+  public var name: String = ""
+  /// Where runs are written.
+  public var runs: String = "runs"
+  public var model = Model()
+  public var data = Data()
+  public var prompt = Prompt()
+  public var tokenizer = Tokenizer()
+  public var objective = Objective()
+  public var reward = Reward()
+  public var trajectories = Trajectories()
+  public var optimizer = Optimizer()
+  public var training = Training()
+  public var validation = Validation()
+  public var checkpoint = Checkpoint()
+  public var evaluation = Evaluation()
+
+  public init() {}
+
+  /// Which model is trained: a directory to start from, or the shape of one made from scratch.
+  public struct Model: Equatable, Sendable {
+    public enum Architecture: String, CaseIterable, Sendable { case qwen2, llama }
+    /// A Hugging Face model directory to start from; `nil` starts from random weights of the shape below.
+    public var path: String? = nil
+    public var architecture = Architecture.qwen2
+    public var hiddenSize = 128
+    public var layers = 3
+    public var heads = 4
+    public var kvHeads = 2
+    /// Width of one attention head; `nil` is `hiddenSize / heads`.
+    public var headDim: Int? = nil
+    public var intermediateSize = 344
+    public var tieEmbeddings = true
+    public var ropeTheta = 10_000.0
+    public var rmsNormEps = 1e-6
+    /// Standard deviation of the initial weights.
+    public var initialStd = 0.02
+  }
+
+  /// Where the examples come from.
+  public struct Data: Equatable, Sendable {
+    /// A dataset directory (made by `prepare`), or one with only `title_counts.jsonl`; `nil` uses `generated`.
+    public var path: String? = nil
+    /// Number of titles of a catalogue that the program makes up itself; used when `path` is absent. 0: none.
+    public var generated = 0
+    /// Number of training examples of the generated data; 0 makes a distribution without histories.
+    public var generatedExamples = 0
+  }
+
+  public struct Prompt: Equatable, Sendable {
+    /// `{history}` is replaced by the titles, oldest first.
+    public var template = "History: {history}\nNext:"
+    public var separator = " | "
+    /// Number of most recent items of the history that are shown.
+    public var historyLength = 10
+    /// A longer prompt drops its oldest items.
+    public var maxTokens = 512
+  }
+
+  public struct Tokenizer: Equatable, Sendable {
+    public enum Kind: String, CaseIterable, Sendable { case bytes, bpe }
+    /// A `tokenizer.json`, or `nil` to make one: `bytes` (256 tokens) or `bpe` trained on catalogue and prompts.
+    public var path: String? = nil
+    public var kind = Kind.bpe
+    public var vocabularySize = 2048
+    /// The text of the one token that ends a title.
+    public var terminator = "\n"
+  }
+
+  public struct Objective: Equatable, Sendable {
+    public enum Name: String, CaseIterable, Sendable { case sft, subtb, tb, db, vargrad, soft }
+    public enum Flow: String, CaseIterable, Sendable { case tree, terminating }
+    public enum Support: String, CaseIterable, Sendable { case catalogue, vocabulary }
+    /// The flow term; `sft` means no flow term (θ is then ignored).
+    public var name = Name.subtb
+    /// λ of SubTB.
+    public var lambda = 1.0
+    public var flow = Flow.tree
+    /// Over which tokens the flow term's policy is normalised.
+    public var support = Support.catalogue
+    /// Over which tokens SFT's policy is normalised.
+    public var sftSupport = Support.vocabulary
+    /// Weight of SFT in the loss `θ · SFT + (1-θ) · flow`.
+    public var theta = 0.0
+  }
+
+  public struct Reward: Equatable, Sendable {
+    public enum Weight: String, CaseIterable, Sendable { case popularity, uniform, power }
+    public var weight = Weight.popularity
+    /// Added once to every leaf's training count.
+    public var smoothing = 1.0
+    /// β of `power`: sharpness of the preference score.
+    public var beta = 1.5
+    /// γ of `power`: penalty on popularity.
+    public var gamma = 0.5
+  }
+
+  public struct Trajectories: Equatable, Sendable {
+    /// `weight`: by leaf weight (personal if the reward is). `uniform`: over leaves. `coin`: a fair coin between the two.
+    /// `policy`: sampled from the model over the catalogue.
+    public enum Source: String, CaseIterable, Sendable { case weight, uniform, coin, policy }
+    public var source = Source.coin
+    /// K, trajectories per prompt.
+    public var count = 8
+    /// Temperature of `policy`.
+    public var temperature = 1.0
+  }
+
+  public struct Optimizer: Equatable, Sendable {
+    public enum Schedule: String, CaseIterable, Sendable { case constant, linear, cosine }
+    public var learningRate = 1e-3
+    public var schedule = Schedule.cosine
+    public var warmupSteps = 20
+    /// The rate at the last step as a fraction of `learningRate`.
+    public var finalFraction = 0.0
+    public var weightDecay = 0.01
+    public var beta1 = 0.9
+    public var beta2 = 0.95
+    public var epsilon = 1e-8
+    /// Largest global gradient norm; 0 does not clip.
+    public var clipNorm = 1.0
+  }
+
+  public struct Training: Equatable, Sendable {
+    /// Examples per step over all ranks.
+    public var globalBatch = 32
+    /// V, a power of two that divides `globalBatch`; at most V ranks can work.
+    public var grains = 8
+    /// Most examples of a grain computed at once; 0: the whole grain.
+    public var microBatch = 0
+    /// Number of steps; `nil` follows from `epochs`.
+    public var steps: Int? = nil
+    public var epochs: Int? = nil
+    public var seed: UInt64 = 1
+    /// A progress line every n steps (every step is in metrics.jsonl).
+    public var logEvery = 10
+  }
+
+  public struct Validation: Equatable, Sendable {
+    public enum Metric: String, CaseIterable, Sendable {
+      case loss
+      case ndcgAt10 = "ndcg@10"
+      case hrAt10 = "hr@10"
+      case totalVariation = "total_variation"
+    }
+    /// Every n steps; 0: never.
+    public var every = 0
+    public var metric = Metric.loss
+    /// Number of validation examples, fixed.
+    public var examples = 256
+    /// Stop after this many validations without a new best; 0: never.
+    public var patience = 0
+  }
+
+  public struct Checkpoint: Equatable, Sendable {
+    /// Every n steps and at the end; 0: only at the end.
+    public var every = 200
+    /// How many of the newest are kept (the best is kept besides).
+    public var keep = 2
+    public var keepBest = true
+  }
+
+  public struct Evaluation: Equatable, Sendable {
+    public var beam = 20
+    public var excludeHistory = false
+    /// Number of test examples, the first n of a fixed permutation; 0: all.
+    public var examples = 0
+  }
+}
