@@ -16,6 +16,8 @@ typealias MutableFloatPointer = UnsafeMutablePointer<Float>
 
 @inline(__always) func fma8(_ a: Float8, _ b: Float8, _ c: Float8) -> Float8 { flower_fma8(a, b, c) }
 
+@inline(__always) func sqrt8(_ a: Float8) -> Float8 { flower_sqrt8(a) }
+
 /// The sum of the lanes, in a fixed order.
 @inline(__always) func sum8(_ v: Float8) -> Float {
   let four = v.lowHalf + v.highHalf
