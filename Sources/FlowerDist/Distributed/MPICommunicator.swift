@@ -25,7 +25,7 @@ public final class MPICommunicator: Communicator {
 
   public init() throws {
     var provided: Int32 = 0
-    guard MPI_Init_thread(nil, nil, MPI_THREAD_FUNNELED, &provided) == MPI_SUCCESS, provided >= MPI_THREAD_FUNNELED else {
+    guard MPI_Init_thread(nil, nil, Int32(MPI_THREAD_FUNNELED), &provided) == MPI_SUCCESS, provided >= Int32(MPI_THREAD_FUNNELED) else {
       throw FlowerError(.communication, "MPI cannot be initialised with MPI_THREAD_FUNNELED")
     }
     var number: Int32 = 0
