@@ -1,0 +1,84 @@
+/// Reads tensors from one safetensors file. The header is read and checked when it is opened; tensors go straight from
+/// the file to where they are wanted.
+public final class SafeTensorsReader: Sendable {
+  /// In the order of their bytes in the file.
+  public let tensors: [SafeTensors.Tensor]
+  private let file: File
+  // Keyed by bytes: as `String`s, names that differ only in their Unicode composition would be one.
+  private let indices: [[UInt8]: Int]
+  private let metadata: [[UInt8]: String]
+
+  public var path: String { file.path }
+
+  /// - Throws: `FlowerError` of kind `data` naming the file and what is wrong with it.
+  public init(path: String) throws {
+    file = try File(reading: path)
+    let size = try file.size()
+    guard size >= 8 else { throw FlowerError(.data, "\(path): has \(size) bytes, a safetensors file has at least 8") }
+    var word: UInt64 = 0
+    try withUnsafeMutableBytes(of: &word) { try file.read(into: $0, at: 0) }
+    let length = UInt64(littleEndian: word)
+    guard length > 0, length <= SafeTensors.maximumHeader, Int(length) <= size - 8 else {
+      throw FlowerError(
+        .data, "\(path): says its header has \(length) bytes; expected 1 to \(min(size - 8, SafeTensors.maximumHeader))")
+    }
+    var bytes = [UInt8](repeating: 0, count: Int(length))
+    try bytes.withUnsafeMutableBytes { try file.read(into: $0, at: 8) }
+    let header = try SafeTensorsHeader(bytes, dataSize: size - 8 - bytes.count, path: path)
+    tensors = header.tensors
+    indices = Dictionary(uniqueKeysWithValues: tensors.enumerated().map { (Array($1.name.utf8), $0) })
+    metadata = Dictionary(uniqueKeysWithValues: header.metadata.map { (Array($0.key.utf8), $0.value) })
+  }
+
+  public subscript(name: String) -> SafeTensors.Tensor? {
+    indices[Array(name.utf8)].map { tensors[$0] }
+  }
+
+  /// A text of the header's `__metadata__`.
+  public func metadata(_ key: String) -> String? { metadata[Array(key.utf8)] }
+
+  /// The tensor of that name, which must have that shape.
+  /// - Throws: `FlowerError` of kind `data` if there is none, or its shape is another.
+  public func tensor(_ name: String, shape: [Int]) throws -> SafeTensors.Tensor {
+    guard let tensor = self[name] else { throw FlowerError(.data, "\(path): has no tensor \"\(name)\"") }
+    guard tensor.shape == shape else {
+      throw FlowerError(.data, "\(path): tensor \"\(name)\" has shape \(tensor.shape), expected \(shape)")
+    }
+    return tensor
+  }
+
+  /// Reads the tensor's bytes as they are, little-endian.
+  /// - Parameter bytes: as many as the tensor has.
+  public func read(_ tensor: SafeTensors.Tensor, into bytes: UnsafeMutableRawBufferPointer) throws {
+    precondition(bytes.count == tensor.range.count, "a buffer of another size than tensor \(tensor.name)")
+    try file.read(into: bytes, at: tensor.range.lowerBound)
+  }
+
+  /// Reads an F32, BF16 or F16 tensor as fp32, exactly.
+  /// - Parameter values: as many as the tensor has elements.
+  public func read(_ tensor: SafeTensors.Tensor, into values: UnsafeMutableBufferPointer<Float>) throws {
+    precondition(values.count == tensor.elementCount, "a buffer of another size than tensor \(tensor.name)")
+    let bytes = UnsafeMutableRawBufferPointer(values)
+    switch tensor.dtype {
+    case .f32: try read(tensor, into: bytes)
+    case .bf16: try read(tensor, into: bytes, widening: SafeTensors.float(bfloat16:))
+    case .f16: try read(tensor, into: bytes, widening: SafeTensors.float(float16:))
+    default:
+      throw FlowerError(.data, "\(path): tensor \"\(tensor.name)\" is \(tensor.dtype.rawValue); expected F32, BF16 or F16")
+    }
+  }
+
+  /// Reads the halves into the upper half of the buffer and widens them front to back, in place: element i is written at
+  /// 4i, and 4i + 4 <= 2n + 2(i + 1), where the unread ones begin, for all i < n.
+  @inline(__always)
+  private func read(
+    _ tensor: SafeTensors.Tensor, into bytes: UnsafeMutableRawBufferPointer, widening: (UInt16) -> Float
+  ) throws {
+    let halves = tensor.range.count
+    try read(tensor, into: UnsafeMutableRawBufferPointer(rebasing: bytes[halves...]))
+    for index in 0..<tensor.elementCount {
+      let half = UInt16(littleEndian: bytes.load(fromByteOffset: halves + 2 * index, as: UInt16.self))
+      bytes.storeBytes(of: widening(half), toByteOffset: 4 * index, as: Float.self)
+    }
+  }
+}
