@@ -55,12 +55,14 @@ public struct DatasetManifest: Sendable {
   func check(directory: String) throws {
     for (file, digest) in digests {
       guard !file.utf8.contains(UInt8(ascii: "/")) else {
-        throw FlowerError(.data, "\(directory)/\(Self.fileName): \"digests\" names \(file), which is not a file beside it")
+        throw FlowerError(
+          .data, "\(directory)/\(Self.fileName): \"digests\" names \(file), which is not a file beside it")
       }
       let path = "\(directory)/\(file)"
       guard try SHA256.hex(ofFile: path) == digest else {
         throw FlowerError(
-          .data, "\(path): its SHA-256 is not the one in \(Self.fileName), so it is damaged or was changed;"
+          .data,
+          "\(path): its SHA-256 is not the one in \(Self.fileName), so it is damaged or was changed;"
             + " prepare it again, or delete \(Self.fileName) if the change is wanted")
       }
     }

@@ -19,7 +19,8 @@ extension Dataset {
     }
     for file in [Self.itemsFile] + Split.allCases.map(Self.file) where !File.exists("\(directory)/\(file)") {
       throw FlowerError(
-        .data, "\(directory)/\(file): missing; a dataset directory is made by `flower-worker prepare`,"
+        .data,
+        "\(directory)/\(file): missing; a dataset directory is made by `flower-worker prepare`,"
           + " or has a \(Self.titleCountsFile)")
     }
     let titles = try Self.items("\(directory)/\(Self.itemsFile)")

@@ -113,7 +113,7 @@ private struct WeightedDraw {
 
 /// Random numbers without a state: each is a function of the seed and of what it is for.
 private struct CounterHash {
-  enum Purpose: UInt64 { case title = 1, rank, taste, user, choice }
+  enum Purpose: UInt64 { case title, rank, taste, user, choice }
 
   let seed: UInt64
 

@@ -77,7 +77,8 @@ public enum MovieLens {
         items: ("\(source)/movies.csv", layout("movieId", "title")))
     }
     throw FlowerError(
-      .data, "\(source): expected one .inter file (RecBole) or u.data, ratings.dat or ratings.csv (MovieLens); found "
+      .data,
+      "\(source): expected one .inter file (RecBole) or u.data, ratings.dat or ratings.csv (MovieLens); found "
         + (atomic.isEmpty ? "none" : atomic.joined(separator: ", ") + ": name one"))
   }
 
