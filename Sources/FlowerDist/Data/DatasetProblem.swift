@@ -10,17 +10,17 @@ public struct DatasetProblem: Equatable, Sendable {
     case prefixTitles = "prefix_titles"
     case unreachableTargets = "unreachable_targets"
 
-    /// What it means, after its count.
+    /// What is counted, in words.
     public var explanation: String {
       switch self {
-      case .damagedLines: "damaged lines, skipped"
-      case .untitledItems: "items without a title, left out with their interactions"
-      case .itemsOutsideCore: "items with too few interactions, left out"
-      case .usersOutsideCore: "users with too few interactions, left out"
-      case .lineBreaks: "titles with line breaks, which became spaces"
-      case .duplicateTitles: "items share their title with another: one leaf for all of them"
-      case .prefixTitles: "titles are the beginning of another title"
-      case .unreachableTargets: "test targets with a title that no training history has: without smoothing unreachable"
+      case .damagedLines: "Damaged lines, skipped"
+      case .untitledItems: "Items without a title, left out with their interactions"
+      case .itemsOutsideCore: "Items with too few interactions, left out"
+      case .usersOutsideCore: "Users with too few interactions, left out"
+      case .lineBreaks: "Titles with line breaks, which became spaces"
+      case .duplicateTitles: "Titles that several items share, as one leaf"
+      case .prefixTitles: "Titles that are the beginning of another"
+      case .unreachableTargets: "Test targets unseen in training histories (need smoothing)"
       }
     }
   }
@@ -48,11 +48,11 @@ extension Dataset {
 
   private func duplicateTitles() -> DatasetProblem {
     var uses: [[UInt8]: Int] = [:]
-    for title in titles { uses[Array(title.utf8), default: 0] += 1 }
-    let shared = titles.filter { uses[Array($0.utf8)]! > 1 }
-    var shown = Set<[UInt8]>()
-    return DatasetProblem(
-      kind: .duplicateTitles, count: shared.count, examples: shared.filter { shown.insert(Array($0.utf8)).inserted })
+    let shared = titles.filter { title in
+      uses[Array(title.utf8), default: 0] += 1
+      return uses[Array(title.utf8)] == 2
+    }
+    return DatasetProblem(kind: .duplicateTitles, count: shared.count, examples: shared)
   }
 
   /// In byte order a title that begins others stands right before one of them.
@@ -68,7 +68,7 @@ extension Dataset {
 
   private func unreachableTargets() -> DatasetProblem {
     let seen = Set(zip(titles, counts).lazy.filter { $0.1 > 0 }.map { Array($0.0.utf8) })
-    let unreachable = test.lazy.map { titles[Int($0.item)] }.filter { !seen.contains(Array($0.utf8)) }
+    let unreachable = test.map { titles[Int($0.item)] }.filter { !seen.contains(Array($0.utf8)) }
     var shown = Set<[UInt8]>()
     return DatasetProblem(
       kind: .unreachableTargets, count: unreachable.count,

@@ -9,7 +9,7 @@ public struct DatasetSummary: CustomStringConvertible, Sendable {
     var lines = [dataset.name] + Self.table(Self.rows(of: dataset))
     lines.append(problems.isEmpty ? "No problems noticed." : "Noticed:")
     for problem in problems {
-      lines.append("  \(Self.grouped(problem.count)) \(problem.kind.explanation)")
+      lines.append("  \(problem.kind.explanation): \(Self.grouped(problem.count))")
       lines += problem.examples.map { "      \($0)" }
     }
     description = lines.map(Self.cut).joined(separator: "\n")
