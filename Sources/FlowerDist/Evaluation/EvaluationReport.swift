@@ -6,6 +6,9 @@ public struct EvaluationReport: Equatable, Sendable {
     case topK = "top-k"
     /// K items sampled from the policy.
     case sampled
+
+    /// In headings.
+    var title: String { self == .topK ? "top-K" : "sampled" }
   }
 
   /// Shares of the popularity groups within the first K entries.
@@ -144,7 +147,7 @@ extension EvaluationReport {
       if !cutoffs.contains(cutoff) { cutoffs.append(cutoff) }
       cells[name, default: [:]][cutoff] = metric
     }
-    cutoffs.sort { (Int($0) ?? 0) < (Int($1) ?? 0) }
+    cutoffs.sort { (Int($0) ?? .max) < (Int($1) ?? .max) }
     let rows = names.map { name in
       [Metric.title(name)]
         + cutoffs.map { cutoff in
@@ -152,8 +155,8 @@ extension EvaluationReport {
           return metric.text + (metric.standardError.map { "±" + NumberText.fixed($0, decimals: 3) } ?? "")
         }
     }
-    let header = ["metric"] + cutoffs.map { $0.isEmpty ? "" : "@\($0)" }
-    let heading = "\(TextTable.printable(name)) · \(lists.rawValue) lists · \(examples) examples"
+    let header = ["metric"] + cutoffs.map { $0.isEmpty ? "total" : "@\($0)" }
+    let heading = "\(TextTable.printable(name)) · \(lists.title) lists · \(examples) examples"
     return ([TextTable.cut(heading, to: 80)] + TextTable(header: header, rows: rows).lines).joined(separator: "\n")
   }
 
@@ -169,10 +172,11 @@ extension EvaluationReport {
           guard let metric = row[name] else { return "–" }
           let error = name.hasPrefix("hr") ? metric.standardError : nil
           return metric.text + (error.map { "±" + NumberText.fixed($0, decimals: 3) } ?? "")
-            + (!row.isReference && best[name] == metric.text ? "*" : "")
+            + (!row.isReference && best[name] == metric.text ? "*" : " ")
         }
     }
-    return TextTable(header: ["method"] + shown.map(Metric.title), rows: body).lines.joined(separator: "\n")
+    return TextTable(header: ["method"] + shown.map { Metric.title($0) + " " }, rows: body).lines.joined(
+      separator: "\n")
   }
 
   /// The best value of a metric among the trained models, as it is printed, so that what looks equal is equal; `nil`

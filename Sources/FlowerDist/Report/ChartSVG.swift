@@ -34,7 +34,9 @@ struct ChartSVG {
   }
 
   private func x(_ value: Double) -> Double { left + chart.x.scale.fraction(value) * (width - left - right) }
-  private func y(_ value: Double) -> Double { height - bottom - chart.y.scale.fraction(value) * (height - top - bottom) }
+  private func y(_ value: Double) -> Double {
+    height - bottom - chart.y.scale.fraction(value) * (height - top - bottom)
+  }
 
   // MARK: Axes
 
@@ -43,13 +45,15 @@ struct ChartSVG {
     let floor = height - bottom
     for tick in chart.y.scale.ticks(about: 5) {
       let level = y(tick)
-      elements.append("<path class=\"grid\" d=\"M\(Self.number(left)) \(Self.number(level))H\(Self.number(width - right))\"/>")
-      text(NumberText.tick(tick), x: left - 7, y: level + 4, class: "tick end")
+      elements.append(
+        "<path class=\"grid\" d=\"M\(Self.number(left)) \(Self.number(level))H\(Self.number(width - right))\"/>")
+      text(chart.y.scale.label(tick), x: left - 7, y: level + 4, class: "tick end")
     }
-    elements.append("<path class=\"axis\" d=\"M\(Self.number(left)) \(Self.number(floor))H\(Self.number(width - right))\"/>")
+    elements.append(
+      "<path class=\"axis\" d=\"M\(Self.number(left)) \(Self.number(floor))H\(Self.number(width - right))\"/>")
     let marks =
       chart.x.categories.map { $0.enumerated().map { (Double($0.offset), $0.element) } }
-      ?? chart.x.scale.ticks(about: 6).map { ($0, NumberText.tick($0)) }
+      ?? chart.x.scale.ticks(about: 6).map { ($0, chart.x.scale.label($0)) }
     for (value, label) in marks {
       if chart.x.categories == nil {
         elements.append("<path class=\"axis\" d=\"M\(Self.number(x(value))) \(Self.number(floor))v4\"/>")
@@ -146,7 +150,8 @@ struct ChartSVG {
       return "<path class=\"\(kind)\" d=\"\(d)\">\(title)</path>"
     default:
       let reach = radius * 1.3
-      let d = "M\(number(x)) \(number(y - reach))l\(number(reach)) \(number(reach))"
+      let d =
+        "M\(number(x)) \(number(y - reach))l\(number(reach)) \(number(reach))"
         + "l\(number(-reach)) \(number(reach))l\(number(-reach)) \(number(-reach))Z"
       return "<path class=\"\(kind)\" d=\"\(d)\">\(title)</path>"
     }
@@ -165,7 +170,8 @@ struct ChartSVG {
       let (textWidth, textHeight) = (Double(shown.count) * 6.6 + 2, 13.0)
       let (px, py) = (x(point.x), y(point.y))
       let places = [
-        (px + 9, py - 6.5), (px - 9 - textWidth, py - 6.5), (px - textWidth / 2, py - 24), (px - textWidth / 2, py + 10),
+        (px + 9, py - 6.5), (px - 9 - textWidth, py - 6.5), (px - textWidth / 2, py - 24),
+        (px - textWidth / 2, py + 10),
         (px + 9, py - 20), (px + 9, py + 7), (px - 9 - textWidth, py - 20), (px - 9 - textWidth, py + 7),
       ].map { Box(x: $0.0, y: $0.1, width: textWidth, height: textHeight) }
       let frame = Box(x: left + 1, y: top - 8, width: width - left - 2, height: height - top - bottom + 8)

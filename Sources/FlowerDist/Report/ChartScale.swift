@@ -61,6 +61,16 @@ struct ChartScale: Equatable {
     }
   }
 
+  /// A tick in words: powers of ten on a logarithmic axis, where decimals get long.
+  func label(_ tick: Double) -> String {
+    let exponent = log10(abs(tick)).rounded()
+    guard kind == .logarithmic, tick < 0.01 || tick >= 1e5, abs(tick / pow(10, exponent) - 1) < 1e-9 else {
+      return NumberText.tick(tick)
+    }
+    let digits = Array("⁰¹²³⁴⁵⁶⁷⁸⁹")
+    return "10" + String(Int(exponent)).map { $0.wholeNumberValue.map { String(digits[$0]) } ?? "⁻" }.joined()
+  }
+
   private func linearTicks(about count: Int) -> [Double] {
     let span = range.upperBound - range.lowerBound
     guard span > 0, span.isFinite, count > 0 else { return [] }

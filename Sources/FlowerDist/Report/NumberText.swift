@@ -12,11 +12,11 @@ enum NumberText {
     return decimals == 0 ? grouped(value) : fixed(value, decimals: decimals)
   }
 
-  /// The shortest form for an axis: `0.05`, `200`, `10⁻³`-like powers as `1e-3`.
+  /// The shortest form for an axis: `0.05`, `2,000`, `1.5e-5`.
   static func tick(_ value: Double) -> String {
     let size = abs(value)
     if size == 0 { return "0" }
-    if size >= 1e5 || size < 1e-3 {
+    if size >= 1e6 || size < 1e-4 {
       let exponent = Int(log10(size).rounded(.down))
       let mantissa = value / pow(10, Double(exponent))
       return "\(trimmed(fixed(mantissa, decimals: 2)))e\(exponent)"
