@@ -60,7 +60,7 @@ import Testing
 
     let gradient = FloatArena(count: transformer.layout.count)
     language.backward(
-      titles.forest, titles.readouts, logProbabilities: logProbabilities, gradient: output.gradient, into: gradient)
+      titles.forest, titles.readouts, gradient: output.gradient, into: gradient)
     let reference = try SafeTensorsReader(
       path: folder.appending(path: name.replacing(".json", with: ".gradients.safetensors")).path())
     for parameter in transformer.layout.parameters {

@@ -72,6 +72,10 @@ final class Head {
   private var logits = FloatArena(count: 0)
   /// log Σ exp of each vocabulary readout, kept for the backward pass.
   private var logSums: [Double] = []
+  /// How many readouts of each support are done.
+  private var optionsDone = 0
+  /// The log-probabilities of the readouts that are done.
+  private var logProbabilities: [Double] = []
 
   init(_ configuration: ModelConfiguration) {
     hiddenSize = configuration.hiddenSize
@@ -79,9 +83,8 @@ final class Head {
   }
 
   /// Entries over options, grouped by their list of tokens, in a fixed order.
-  private func groups(_ readouts: Readouts) -> [ArraySlice<Readouts.Entry>] {
-    let sorted = readouts.options.sorted { ($0.set, $0.offset) < ($1.set, $1.offset) }
-    return sorted.chunked { $0.set == $1.set }
+  private func groups(_ entries: some Sequence<Readouts.Entry>) -> [ArraySlice<Readouts.Entry>] {
+    entries.sorted { ($0.set, $0.offset) < ($1.set, $1.offset) }.chunked { $0.set == $1.set }
   }
 
   private func gather(_ source: FloatPointer, _ indices: some Collection<Int>, into arena: inout FloatArena) {
@@ -95,14 +98,21 @@ final class Head {
     if logits.count < count { logits = FloatArena(count: count) }
   }
 
-  /// The log-probabilities asked for.
+  /// Forgets the readouts of the forest before.
+  func begin() {
+    optionsDone = 0
+    logSums.removeAll(keepingCapacity: true)
+    logProbabilities.removeAll(keepingCapacity: true)
+  }
+
+  /// The log-probabilities asked for; those of readouts that were there at the last call are not computed again.
   ///
   /// - Parameters:
   ///   - hidden: `[queries, hidden]`.
   ///   - embedding: the output embedding, `[vocabulary, hidden]`.
   func forward(_ readouts: Readouts, hidden: FloatPointer, embedding: FloatPointer) -> [Double] {
-    var result = [Double](repeating: 0, count: readouts.count)
-    for group in groups(readouts) {
+    logProbabilities.append(contentsOf: repeatElement(0, count: readouts.count - logProbabilities.count))
+    for group in groups(readouts.options[optionsDone...]) {
       let n = optionLogits(group, readouts, hidden: hidden, embedding: embedding)
       for (i, entry) in group.enumerated() {
         let row = logits.base + i * n
@@ -111,33 +121,33 @@ final class Head {
         var sum = 0.0
         for k in 0..<n { sum += exp(Double(row[k]) - maximum) }
         let logSum = maximum + log(sum)
-        for k in 0..<n { result[entry.offset + k] = Double(row[k]) - logSum }
+        for k in 0..<n { logProbabilities[entry.offset + k] = Double(row[k]) - logSum }
       }
     }
-    logSums.removeAll(keepingCapacity: true)
-    for chunk in readouts.vocabulary.chunks(of: Self.chunk) {
+    optionsDone = readouts.options.count
+    for chunk in readouts.vocabulary[logSums.count...].chunks(of: Self.chunk) {
       vocabularyLogits(chunk, hidden: hidden, embedding: embedding)
       for (i, entry) in chunk.enumerated() {
         let row = logits.base + i * vocabularySize
         let logSum = logSumExp(row, vocabularySize)
         logSums.append(logSum)
         for (k, token) in readouts.tokens(of: entry.set).enumerated() {
-          result[entry.offset + k] = Double(row[Int(token)]) - logSum
+          logProbabilities[entry.offset + k] = Double(row[Int(token)]) - logSum
         }
       }
     }
-    return result
+    return logProbabilities
   }
 
   /// Writes the gradient of `hidden` (all of it) and adds that of the embedding.
   ///
   /// With g_a the gradient of log π(a): the gradient of logit v is g_v − π(v) Σ_a g_a.
   func backward(
-    _ readouts: Readouts, logProbabilities: [Double], gradient: [Double], hidden: FloatPointer, embedding: FloatPointer,
+    _ readouts: Readouts, gradient: [Double], hidden: FloatPointer, embedding: FloatPointer,
     dHidden: MutableFloatPointer, dEmbedding: MutableFloatPointer
   ) {
     let h = hiddenSize
-    for group in groups(readouts) {
+    for group in groups(readouts.options) {
       let tokens = readouts.tokens(of: group.first!.set)
       let n = tokens.count
       gather(embedding, tokens.map { Int($0) }, into: &embeddingRows)
@@ -252,9 +262,11 @@ extension Array {
     if start < count { result.append(self[start...]) }
     return result
   }
+}
 
+extension RandomAccessCollection where Index == Int {
   /// Slices of at most `size` elements.
-  func chunks(of size: Int) -> [ArraySlice<Element>] {
-    stride(from: 0, to: count, by: size).map { self[$0..<Swift.min($0 + size, count)] }
+  func chunks(of size: Int) -> [SubSequence] {
+    stride(from: startIndex, to: endIndex, by: size).map { self[$0..<Swift.min($0 + size, endIndex)] }
   }
 }

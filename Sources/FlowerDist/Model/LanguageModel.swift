@@ -1,7 +1,7 @@
 /// A transformer with its LM head on forests: scores what is read, and walks back the gradient of the scores.
 ///
 /// A forest is computed in one or several passes: ``begin(rows:queries:training:)``, then ``score(_:_:)`` each time it
-/// has grown, and at last, while training, ``backward(_:_:logProbabilities:gradient:into:)`` over all of it.
+/// has grown, and at last, while training, ``backward(_:_:gradient:into:)`` over all of it.
 public final class LanguageModel {
   public let transformer: Transformer
   private let head: Head
@@ -35,9 +35,10 @@ public final class LanguageModel {
     current = kept
     rowsDone = 0
     queriesDone = 0
+    head.begin()
   }
 
-  /// Computes the rows that are new since the last call and returns the log-probabilities of all of `readouts`.
+  /// Computes rows and readouts that are new since the last call and returns the log-probabilities of all of `readouts`.
   public func score(_ forest: Forest, _ readouts: Readouts) -> [Double] {
     guard let current else { preconditionFailure("begin comes before score") }
     transformer.forward(forest, into: current, firstRow: rowsDone, firstQuery: queriesDone)
@@ -54,14 +55,14 @@ public final class LanguageModel {
 
   /// Adds to `arena` the gradient of a loss whose derivatives by the log-probabilities are `gradient`.
   public func backward(
-    _ forest: Forest, _ readouts: Readouts, logProbabilities: [Double], gradient: [Double], into arena: FloatArena
+    _ forest: Forest, _ readouts: Readouts, gradient: [Double], into arena: FloatArena
   ) {
     guard let current, current.keepsForBackward else { preconditionFailure("the forest was not scored for training") }
     let count = forest.queryCount * configuration.hiddenSize
     if dHidden.count < count { dHidden = FloatArena(count: count + count / 4) }
     dHidden.base.update(repeating: 0, count: count)
     head.backward(
-      readouts, logProbabilities: logProbabilities, gradient: gradient, hidden: current.hidden.base,
+      readouts, gradient: gradient, hidden: current.hidden.base,
       embedding: outputEmbedding, dHidden: dHidden.base, dEmbedding: arena.base + transformer.layout.head)
     transformer.backward(forest, current, dHidden: dHidden.base, gradient: arena)
   }
