@@ -52,6 +52,12 @@ enum Directory {
     }
   }
 
+  /// The same for the directory and all below it.
+  static func synchronizeTree(_ path: String) throws {
+    for name in try names(in: path) where isDirectory("\(path)/\(name)") { try synchronizeTree("\(path)/\(name)") }
+    try synchronize(path)
+  }
+
   /// Deletes a file or a directory with all that it holds; follows no links.
   static func remove(_ path: String) throws {
     if isDirectory(path) {

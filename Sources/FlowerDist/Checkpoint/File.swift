@@ -45,6 +45,12 @@ struct File: ~Copyable, Sendable {
     }
   }
 
+  func bytes(in range: Range<Int>) throws -> [UInt8] {
+    var bytes = [UInt8](repeating: 0, count: range.count)
+    try bytes.withUnsafeMutableBytes { try read(into: $0, at: range.lowerBound) }
+    return bytes
+  }
+
   /// Appends all the bytes; the system may take them in several pieces.
   func write(_ bytes: UnsafeRawBufferPointer) throws {
     var done = 0
@@ -70,10 +76,7 @@ struct File: ~Copyable, Sendable {
     let file = try File(reading: path)
     let size = try file.size()
     guard size <= limit else { throw FlowerError(.data, "\(path): has \(size) bytes, at most \(limit) are read") }
-    return try [UInt8](unsafeUninitializedCapacity: size) { buffer, count in
-      try file.read(into: UnsafeMutableRawBufferPointer(buffer.extracting(..<size)), at: 0)
-      count = size
-    }
+    return try file.bytes(in: 0..<size)
   }
 
   static func exists(_ path: String) -> Bool { access(path, F_OK) == 0 }

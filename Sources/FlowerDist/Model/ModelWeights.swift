@@ -23,7 +23,7 @@ public struct ModelWeights: Sendable {
   private static func readers(
     index: String, directory: String
   ) throws -> (names: [String], shards: [[UInt8]: SafeTensorsReader]) {
-    guard case .object(let map)? = try JSON(contentsOf: index)["weight_map"] else {
+    guard let map = try JSON(contentsOf: index)["weight_map"]?.object else {
       throw FlowerError(.data, "\(index): expected an object \"weight_map\" from tensors to files")
     }
     var readers: [[UInt8]: SafeTensorsReader] = [:]

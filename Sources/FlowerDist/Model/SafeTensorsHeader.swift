@@ -13,10 +13,10 @@ struct SafeTensorsHeader {
     let problem = { (what: String) in FlowerError(.data, "\(path): the safetensors header \(what)") }
     guard header.first == UInt8(ascii: "{") else { throw problem("does not start with {") }
     // JSON allows any white space at the end, the format only spaces.
-    guard header.last { $0 != UInt8(ascii: " ") } == UInt8(ascii: "}") else {
+    guard header.last(where: { $0 != UInt8(ascii: " ") }) == UInt8(ascii: "}") else {
       throw problem("has something else than spaces after the closing }")
     }
-    guard case .object(let members) = try JSON(parsing: header, path: path) else { throw problem("is not an object") }
+    guard case .object(let members) = try JSON(parsing: header, file: path) else { throw problem("is not an object") }
 
     tensors = []
     for member in members {
@@ -86,7 +86,7 @@ struct SafeTensorsHeader {
     guard case .array(let elements) = value else { return nil }
     var numbers: [Int] = []
     for element in elements {
-      guard case .number(let text) = element, text.utf8.allSatisfy((0x30...0x39).contains), let number = Int(text)
+      guard case .number(let text) = element, text.utf8.allSatisfy({ $0 >= 0x30 && $0 <= 0x39 }), let number = Int(text)
       else { return nil }
       numbers.append(number)
     }

@@ -12,19 +12,17 @@ public final class SafeTensorsReader: Sendable {
 
   /// - Throws: `FlowerError` of kind `data` naming the file and what is wrong with it.
   public init(path: String) throws {
-    file = try File(reading: path)
+    let file = try File(reading: path)
     let size = try file.size()
     guard size >= 8 else { throw FlowerError(.data, "\(path): has \(size) bytes, a safetensors file has at least 8") }
-    var word: UInt64 = 0
-    try withUnsafeMutableBytes(of: &word) { try file.read(into: $0, at: 0) }
-    let length = UInt64(littleEndian: word)
-    guard length > 0, length <= SafeTensors.maximumHeader, Int(length) <= size - 8 else {
-      throw FlowerError(
-        .data, "\(path): says its header has \(length) bytes; expected 1 to \(min(size - 8, SafeTensors.maximumHeader))")
+    let length = try file.bytes(in: 0..<8).reversed().reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
+    let limit = min(size - 8, SafeTensors.maximumHeader)
+    guard length > 0 && length <= limit else {
+      throw FlowerError(.data, "\(path): says that its header has \(length) bytes, expected 1 to \(limit)")
     }
-    var bytes = [UInt8](repeating: 0, count: Int(length))
-    try bytes.withUnsafeMutableBytes { try file.read(into: $0, at: 8) }
-    let header = try SafeTensorsHeader(bytes, dataSize: size - 8 - bytes.count, path: path)
+    let data = 8 + Int(length)
+    let header = try SafeTensorsHeader(file.bytes(in: 8..<data), dataSize: size - data, path: path)
+    self.file = file
     tensors = header.tensors
     indices = Dictionary(uniqueKeysWithValues: tensors.enumerated().map { (Array($1.name.utf8), $0) })
     metadata = Dictionary(uniqueKeysWithValues: header.metadata.map { (Array($0.key.utf8), $0.value) })
@@ -64,7 +62,8 @@ public final class SafeTensorsReader: Sendable {
     case .bf16: try read(tensor, into: bytes, widening: SafeTensors.float(bfloat16:))
     case .f16: try read(tensor, into: bytes, widening: SafeTensors.float(float16:))
     default:
-      throw FlowerError(.data, "\(path): tensor \"\(tensor.name)\" is \(tensor.dtype.rawValue); expected F32, BF16 or F16")
+      throw FlowerError(
+        .data, "\(path): tensor \"\(tensor.name)\" is \(tensor.dtype.rawValue), expected F32, BF16 or F16")
     }
   }
 

@@ -18,7 +18,6 @@ public struct SafeTensorsWriter: ~Copyable {
     path: String, tensors: [SafeTensors.Entry], metadata: KeyValuePairs<String, String> = ["format": "pt"]
   ) throws {
     precondition(Set(tensors.map { Array($0.name.utf8) }).count == tensors.count, "two tensors of one name")
-    entries = tensors
     var members = [JSON.Member("__metadata__", .object(metadata.map { JSON.Member($0.key, .string($0.value)) }))]
     var end = 0
     for tensor in tensors {
@@ -27,18 +26,20 @@ public struct SafeTensorsWriter: ~Copyable {
         JSON.Member(
           tensor.name,
           [
-            "dtype": .string(tensor.dtype.rawValue), "shape": .array(tensor.shape.map(JSON.init)),
+            "dtype": .string(tensor.dtype.rawValue), "shape": .array(tensor.shape.map { JSON($0) }),
             "data_offsets": [JSON(end), JSON(end + size)],
           ]))
       end += size
     }
     // Spaces make the data begin at a multiple of eight.
-    var header = JSON.object(members).bytes
+    var header = JSON.object(members).serialized()
     header += repeatElement(UInt8(ascii: " "), count: -header.count & 7)
 
-    file = try File(writing: path)
+    let file = try File(writing: path)
     try withUnsafeBytes(of: UInt64(header.count).littleEndian) { try file.write($0) }
     try file.write(header)
+    self.file = file
+    entries = tensors
   }
 
   /// Appends bytes of the next tensor, little-endian: all of them, or a part (the next call goes on with it).

@@ -1,0 +1,92 @@
+/// What a model was trained with that Hugging Face's files have no place for: `flower.json` beside the weights. Every
+/// command reads it, so that a model is used as it was trained; `transformers` ignores it.
+public struct FlowerMetadata: Equatable, Sendable {
+  public static let fileName = "flower.json"
+  static let formatVersion = 1
+
+  public var prompt: Recipe.Prompt
+  /// The text of the token that ends a title.
+  public var terminator: String
+  public var terminatorToken: Int32
+  /// Over which tokens the flow's policy is normalised.
+  public var support: Recipe.Objective.Support
+  /// Leaf weight and smoothing.
+  public var reward: Recipe.Reward
+  /// SHA-256 of the catalogue, hexadecimal.
+  public var catalogueDigest: String
+
+  public init(
+    prompt: Recipe.Prompt, terminator: String, terminatorToken: Int32, support: Recipe.Objective.Support,
+    reward: Recipe.Reward, catalogueDigest: String
+  ) {
+    self.prompt = prompt
+    self.terminator = terminator
+    self.terminatorToken = terminatorToken
+    self.support = support
+    self.reward = reward
+    self.catalogueDigest = catalogueDigest
+  }
+
+  /// Reads `flower.json` of a model directory.
+  /// - Throws: `FlowerError` of kind `data` naming file and key.
+  public init(directory: String) throws {
+    let path = "\(directory)/\(Self.fileName)"
+    let fields = try JSONFields(JSON(contentsOf: path), path: path)
+    let version = try fields.int("format_version")
+    guard version == Self.formatVersion else {
+      throw fields.error("format_version", "is \(version), this program reads \(Self.formatVersion)")
+    }
+
+    let prompt = try fields.object("prompt")
+    self.prompt = Recipe.Prompt()
+    self.prompt.template = try prompt.string("template")
+    self.prompt.separator = try prompt.string("separator")
+    self.prompt.historyLength = try prompt.int("history_length")
+    self.prompt.maxTokens = try prompt.int("max_tokens")
+    for (key, value) in [("history_length", self.prompt.historyLength), ("max_tokens", self.prompt.maxTokens)] {
+      guard value >= 0 && value <= 1 << 24 else { throw prompt.error(key, "is \(value), expected 0 to \(1 << 24)") }
+    }
+
+    let terminator = try fields.object("terminator")
+    self.terminator = try terminator.string("text")
+    guard let token = Int32(exactly: try terminator.int("token")), token >= 0 else {
+      throw terminator.error("token", "expected a token id, found \(try terminator.int("token"))")
+    }
+    terminatorToken = token
+    support = try fields.choice("support")
+
+    let reward = try fields.object("reward")
+    self.reward = Recipe.Reward()
+    self.reward.weight = try reward.choice("weight")
+    self.reward.smoothing = try reward.double("smoothing")
+    self.reward.beta = try reward.double("beta")
+    self.reward.gamma = try reward.double("gamma")
+    guard self.reward.smoothing >= 0 else {
+      throw reward.error("smoothing", "is \(self.reward.smoothing), expected at least 0")
+    }
+    catalogueDigest = try fields.string("catalogue_sha256")
+  }
+
+  /// Writes `flower.json` into a model directory, atomically.
+  /// - Throws: `FlowerError` of kind `cannotWrite`.
+  public func write(directory: String) throws {
+    try AtomicFile.write(json.serialized(pretty: true) + [0x0A], to: "\(directory)/\(Self.fileName)")
+  }
+
+  private var json: JSON {
+    [
+      "format_version": JSON(Self.formatVersion),
+      "prompt": [
+        "template": JSON(prompt.template), "separator": JSON(prompt.separator),
+        "history_length": JSON(prompt.historyLength), "max_tokens": JSON(prompt.maxTokens),
+      ],
+      "terminator": ["text": JSON(terminator), "token": JSON(terminatorToken)],
+      "support": JSON(support.rawValue),
+      "reward": [
+        "weight": JSON(reward.weight.rawValue), "smoothing": JSON(reward.smoothing), "beta": JSON(reward.beta),
+        "gamma": JSON(reward.gamma),
+      ],
+      "catalogue_sha256": JSON(catalogueDigest),
+    ]
+  }
+}
