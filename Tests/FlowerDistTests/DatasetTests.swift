@@ -94,6 +94,12 @@ final class TemporaryDirectory {
     #expect(data.titles == ["A", "B", "C"])
     #expect(data.counts == [3, 0, 0.5])
     #expect(data.firstAppearance == [0, 2])
+    for count in ["0", "1e308"] {
+      let line = #"{"title":"A","count":\#(count)}\#n"#
+      try other.write("title_counts.jsonl", line + line)
+      let error = #expect(throws: FlowerError.self) { try Dataset(directory: other.path) }
+      #expect(error?.description.contains("expected a finite sum of counts above 0") == true)
+    }
     for count in ["-1", "1e999", "null"] {
       try other.write("title_counts.jsonl", #"{"title":"A","count":1}\#n{"title":"B","count":\#(count)}"#)
       let error = #expect(throws: FlowerError.self) { try Dataset(directory: other.path) }

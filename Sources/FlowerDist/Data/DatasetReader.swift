@@ -61,7 +61,10 @@ extension Dataset {
       }
       weights.append(count)
     }
-    guard weights.reduce(0, +) > 0 else { throw FlowerError(.data, "\(path): all counts are 0") }
+    let total = weights.reduce(0, +)
+    guard total > 0, total.isFinite else {
+      throw FlowerError(.data, "\(path): expected a finite sum of counts above 0, found \(total)")
+    }
     return (titles, weights)
   }
 

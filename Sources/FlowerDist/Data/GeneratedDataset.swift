@@ -50,8 +50,8 @@ extension Dataset {
     let consonants = Array("bdfgklmnprstvz")
     let vowels = Array("aeiou")
     func syllable(_ n: Int) -> String { String([consonants[n % 14], vowels[n / 14 % 5]]) }
-    let tail = number % 3 == 0 ? syllable(number * 11 % 70) : ""
-    return (syllable(number % 70) + syllable(number * 29 % 70) + tail).capitalizedFirst
+    let tail = number % 3 == 0 ? syllable((number * 11 + 40) % 70) : ""
+    return (syllable(number % 70) + syllable((number * 33 + 17) % 70) + tail).capitalizedFirst
   }
 
   /// Training counts by Zipf's law, `c / rank`, rounded and at least 1, the ranks in an order of their own.

@@ -33,11 +33,7 @@ public enum InteractionsFile {
     var histories: [[Int32]] = []
     let layout = TableLayout(separator: ",", quoted: true, columns: .named([["user"], ["item"], ["split"]]))
     let table = try TableReader(path, layout)
-    while let row = try table.next() {
-      guard let row else {
-        try log.skip(table.lines, "too few columns")
-        continue
-      }
+    while let row = try table.next(&log) {
       guard let item = Int32(row[1]), (0..<items).contains(Int(item)) else {
         try log.skip(table.lines, "no item has the id \"\(row[1])\": \(Dataset.itemsFile) has \(items), from 0")
         continue

@@ -88,11 +88,7 @@ public enum MovieLens {
     var events: [InteractionEvent] = []
     var users = Numbering()
     let table = try TableReader(path, layout)
-    while let row = try table.next() {
-      guard let row else {
-        try log.skip(table.lines, "too few columns")
-        continue
-      }
+    while let row = try table.next(&log) {
       guard !row[0].isEmpty, !row[1].isEmpty else {
         try log.skip(table.lines, "no user or no item")
         continue
@@ -129,9 +125,9 @@ public enum MovieLens {
 
     init(_ path: String, _ layout: TableLayout, _ log: inout ProblemLog) throws {
       let table = try TableReader(path, layout)
-      while let row = try table.next() {
-        guard let row, !row[0].isEmpty else {
-          try log.skip(table.lines, row == nil ? "too few columns" : "no item")
+      while let row = try table.next(&log) {
+        guard !row[0].isEmpty else {
+          try log.skip(table.lines, "no item")
           continue
         }
         guard items.known(row[0]) == nil else {

@@ -40,15 +40,14 @@ struct TableReader {
     }
   }
 
-  /// The wanted columns of the next row that is not empty, or `nil` after the last row. The inner optional is `nil`
-  /// where a row has too few columns or an open quote.
-  func next() throws -> [String]?? {
+  /// The wanted columns of the next row, or `nil` after the last one. Empty lines are passed over; rows with too few
+  /// columns or an open quote are skipped as damaged.
+  func next(_ log: inout ProblemLog) throws -> [String]? {
     while let line = try lines.next() {
       guard !line.isEmpty else { continue }
-      guard let fields = Self.fields(of: line, separator, quoted: layout.quoted),
-        positions.allSatisfy(fields.indices.contains)
-      else { return .some(nil) }
-      return positions.map { Self.text(fields[$0]) }
+      let fields = Self.fields(of: line, separator, quoted: layout.quoted)
+      if let fields, positions.allSatisfy(fields.indices.contains) { return positions.map { Self.text(fields[$0]) } }
+      try log.skip(lines, fields == nil ? "a quote is not closed" : "too few columns")
     }
     return nil
   }
