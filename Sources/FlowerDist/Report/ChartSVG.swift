@@ -167,7 +167,7 @@ struct ChartSVG {
       guard let label = point.label else { continue }
       let shown = TextTable.cut(label, to: 26)
       // Text is measured by an average; the page has no font to ask.
-      let (textWidth, textHeight) = (Double(shown.count) * 6.6 + 2, 13.0)
+      let (textWidth, textHeight) = (Double(shown.count) * 7.2 + 2, 13.0)
       let (px, py) = (x(point.x), y(point.y))
       let places = [
         (px + 9, py - 6.5), (px - 9 - textWidth, py - 6.5), (px - textWidth / 2, py - 24),
@@ -178,7 +178,10 @@ struct ChartSVG {
       let place = places.first { place in frame.contains(place) && !taken.contains { $0.overlaps(place) } }
       guard let place else { continue }
       taken.append(place)
-      text(shown, x: place.x + 1, y: place.y + 10.5, class: "pointlabel")
+      // Anchored at its point, so that a wrong guess of the text's width grows away from it.
+      let (anchor, name) =
+        place.x > px ? (place.x, "") : place.x + textWidth < px ? (place.x + textWidth, " end") : (px, " middle")
+      text(shown, x: anchor, y: place.y + 10.5, class: "pointlabel" + name)
     }
   }
 

@@ -64,7 +64,7 @@ struct ChartScale: Equatable {
   /// A tick in words: powers of ten on a logarithmic axis, where decimals get long.
   func label(_ tick: Double) -> String {
     let exponent = log10(abs(tick)).rounded()
-    guard kind == .logarithmic, tick < 0.01 || tick >= 1e5, abs(tick / pow(10, exponent) - 1) < 1e-9 else {
+    guard kind == .logarithmic, tick < 0.1 || tick >= 1e5, abs(tick / pow(10, exponent) - 1) < 1e-9 else {
       return NumberText.tick(tick)
     }
     let digits = Array("⁰¹²³⁴⁵⁶⁷⁸⁹")

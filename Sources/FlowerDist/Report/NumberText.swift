@@ -49,7 +49,7 @@ enum NumberText {
   /// Seconds as `8.2 s`, `4:05` or `1:02:03`.
   static func duration(_ seconds: Double) -> String {
     guard seconds.isFinite, seconds >= 0, seconds < 1e9 else { return "n/a" }
-    if seconds < 59.95 { return fixed(seconds, decimals: seconds < 9.95 ? 1 : 0) + " s" }
+    if seconds < 59.5 { return fixed(seconds, decimals: seconds < 9.95 ? 1 : 0) + " s" }
     let whole = Int(seconds.rounded())
     let minutes = String(format: "%d:%02d", whole / 60 % 60, whole % 60)
     return whole < 3600 ? minutes : String(format: "%d:%02d:%02d", whole / 3600, whole / 60 % 60, whole % 60)

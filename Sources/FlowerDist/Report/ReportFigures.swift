@@ -116,8 +116,8 @@ struct ReportFigures {
         x: Chart.Axis(label: "rank of the item in the target", scale: xScale),
         y: Chart.Axis(label: "probability", scale: yScale),
         series: [
-          Chart.Series(mark: .line(faint: false), style: .target, points: line),
           Chart.Series(mark: .points(radius: 2.1), style: report.style(of: run), points: points),
+          Chart.Series(mark: .line(faint: false), style: .target, points: line),
         ])
     }
   }

@@ -50,7 +50,7 @@ enum ReportStyle {
     .c5{--tone:var(--c5)}.cref{--tone:var(--ref)}.ctarget{--tone:var(--target)}
     svg .line{fill:none;stroke:var(--tone);stroke-width:2;stroke-linejoin:round;stroke-linecap:round}
     svg .faint{stroke-width:1;opacity:.28}
-    svg .dot{fill:var(--tone);opacity:.85}
+    svg .dot{fill:var(--tone);opacity:.8}svg .ctarget .line{stroke-width:1.5}
     svg .hollow{fill:var(--paper);opacity:1;stroke:var(--tone);stroke-width:2}
     svg .error{fill:none;stroke:var(--tone);stroke-width:1.3;opacity:.75}
     svg .bar{fill:var(--tone);opacity:.9} svg .level{fill:none;stroke:var(--tone);stroke-width:2.4}
