@@ -1,0 +1,95 @@
+/// The optimizer state of a run in files of its ranks: `trainer/optimizer-00000-of-00002.safetensors`, …
+///
+/// Each rank writes the parts that it owns, keyed by parameter name, range and moment; any number of ranks can read them
+/// back, each the parts that it owns then.
+enum OptimizerShards {
+  private static let moments = ["exp_avg", "exp_avg_sq"]
+
+  static func fileName(rank: Int, of ranks: Int) -> String {
+    func digits(_ n: Int) -> String { String(repeating: "0", count: max(0, 5 - String(n).count)) + String(n) }
+    return "trainer/optimizer-\(digits(rank))-of-\(digits(ranks)).safetensors"
+  }
+
+  /// A part of one parameter within one owned interval.
+  private struct Piece {
+    var parameter: ParameterLayout.Parameter
+    /// Within the arena.
+    var range: Range<Int>
+    var shard: AdamW.Shard
+
+    /// `name/start:end/exp_avg`, the range counted within the parameter.
+    func key(_ moment: String) -> String {
+      "\(parameter.name)/\(range.lowerBound - parameter.offset):\(range.upperBound - parameter.offset)/\(moment)"
+    }
+
+    func values(_ moment: Int) -> UnsafeMutableBufferPointer<Float> {
+      let arena = moment == 0 ? shard.mean : shard.variance
+      return arena.view(range.lowerBound - shard.range.lowerBound..<range.upperBound - shard.range.lowerBound)
+    }
+  }
+
+  private static func pieces(_ optimizer: AdamW, _ layout: ParameterLayout) -> [Piece] {
+    optimizer.shards.flatMap { shard in
+      layout.parameters.compactMap { parameter in
+        let range = parameter.range.clamped(to: shard.range)
+        return range.isEmpty ? nil : Piece(parameter: parameter, range: range, shard: shard)
+      }
+    }
+  }
+
+  static func write(_ optimizer: AdamW, _ layout: ParameterLayout, rank: Int, of ranks: Int, directory: String) throws {
+    let pieces = pieces(optimizer, layout)
+    var writer = try SafeTensorsWriter(
+      path: "\(directory)/\(fileName(rank: rank, of: ranks))",
+      tensors: pieces.flatMap { piece in
+        moments.map { SafeTensors.Entry(name: piece.key($0), dtype: .f32, shape: [piece.range.count]) }
+      })
+    for piece in pieces {
+      for moment in moments.indices { try writer.write(UnsafeBufferPointer(piece.values(moment))) }
+    }
+    try writer.finish()
+  }
+
+  /// Fills the owned parts from the shards that `ranks` ranks wrote.
+  static func read(_ optimizer: AdamW, _ layout: ParameterLayout, ranks: Int, directory: String) throws {
+    let wanted = pieces(optimizer, layout)
+    var missing = wanted.reduce(0) { $0 + $1.range.count } * moments.count
+    var byName: [String: ParameterLayout.Parameter] = [:]
+    for parameter in layout.parameters { byName[parameter.name] = parameter }
+    for rank in 0..<ranks {
+      let reader = try SafeTensorsReader(path: "\(directory)/\(fileName(rank: rank, of: ranks))")
+      for tensor in reader.tensors {
+        let (parameter, range, moment) = try parse(tensor, byName, reader.path)
+        let overlapping = wanted.filter { $0.parameter.name == parameter.name && $0.range.overlaps(range) }
+        if overlapping.isEmpty { continue }
+        var values = [Float](repeating: 0, count: range.count)
+        try values.withUnsafeMutableBufferPointer { try reader.read(tensor, into: $0) }
+        for piece in overlapping {
+          let shared = piece.range.clamped(to: range)
+          let target = piece.values(moment)
+          for index in shared { target[index - piece.range.lowerBound] = values[index - range.lowerBound] }
+          missing -= shared.count
+        }
+      }
+    }
+    guard missing == 0 else {
+      throw FlowerError(
+        .data, "\(directory)/trainer: the optimizer shards do not cover the model: \(abs(missing)) numbers are"
+          + " \(missing > 0 ? "missing" : "there twice")")
+    }
+  }
+
+  private static func parse(
+    _ tensor: SafeTensors.Tensor, _ byName: [String: ParameterLayout.Parameter], _ path: String
+  ) throws -> (ParameterLayout.Parameter, Range<Int>, Int) {
+    let parts = tensor.name.split(separator: "/")
+    let bounds = parts.count == 3 ? parts[1].split(separator: ":").compactMap { Int($0) } : []
+    guard parts.count == 3, let parameter = byName[String(parts[0])], let moment = moments.firstIndex(of: String(parts[2])),
+      bounds.count == 2, 0 <= bounds[0], bounds[0] < bounds[1], bounds[1] <= parameter.count,
+      tensor.shape == [bounds[1] - bounds[0]]
+    else {
+      throw FlowerError(.data, "\(path): tensor \(tensor.name.quoted) is no optimizer state of this model")
+    }
+    return (parameter, parameter.offset + bounds[0]..<parameter.offset + bounds[1], moment)
+  }
+}

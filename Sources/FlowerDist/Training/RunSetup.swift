@@ -1,0 +1,106 @@
+import Foundation
+
+/// Everything that a run starts from, made from its recipe alike on every rank.
+public struct RunSetup {
+  public var recipe: Recipe
+  public var catalogue: Catalogue
+  public var transformer: Transformer
+  /// Digest of recipe and data: what a resumed run must share.
+  public var course: String
+  /// Prompts of the training split that dropped items for lack of room, and the longest prompt and title in tokens.
+  public var longestPrompt: Int
+  public var longestTitle: Int
+
+  /// - Parameter checkpoint: where weights and tokenizer come from instead of the recipe's start.
+  public init(_ recipe: Recipe, checkpoint: String? = nil) throws {
+    self.recipe = recipe
+    let dataset = try Self.dataset(recipe.data, seed: recipe.training.seed)
+    let source = checkpoint ?? recipe.model.path
+    let model = try source.map { try ModelDirectory(contentsOf: $0) }
+    let tokenizer = try model?.tokenizer ?? Self.tokenizer(recipe, dataset)
+    catalogue = try Catalogue(
+      dataset: dataset, tokenizer: tokenizer, prompt: recipe.prompt, terminator: recipe.tokenizer.terminator,
+      reward: recipe.reward)
+    if recipe.reward.weight == .power && dataset.isDistribution {
+      throw FlowerError(.usage, "reward.weight: power needs histories, but \(dataset.name) has none; expected popularity or uniform")
+    }
+    if let model {
+      transformer = model.transformer
+    } else {
+      let configuration = ModelConfiguration(recipe.model, vocabularySize: tokenizer.vocabularySize)
+      try configuration.validate(source: "model")
+      transformer = Transformer(configuration)
+      transformer.initialize(seed: recipe.training.seed, std: recipe.model.initialStd)
+    }
+    var hash = SHA256()
+    for text in [recipe.course.yaml, dataset.digest] { Array(text.utf8).withUnsafeBytes { hash.update($0) } }
+    course = hash.finish()
+    longestTitle = Int(catalogue.tree.depth.max()!)
+    longestPrompt = try Self.longestPrompt(catalogue)
+  }
+
+  private static func dataset(_ recipe: Recipe.Data, seed: UInt64) throws -> Dataset {
+    if let path = recipe.path { return try Dataset(directory: path) }
+    return try Dataset.generated(titles: recipe.generated, examples: recipe.generatedExamples, seed: seed)
+  }
+
+  /// The recipe's tokenizer: read, bytes, or trained on titles and the first prompts.
+  private static func tokenizer(_ recipe: Recipe, _ dataset: Dataset) throws -> Tokenizer {
+    if let path = recipe.tokenizer.path { return try Tokenizer(contentsOf: path) }
+    if recipe.tokenizer.kind == .bytes { return .bytes }
+    let template = PromptTemplate(recipe.prompt)
+    var texts = zip(dataset.titles, dataset.counts).map { (text: $0, count: Int($1) + 1) }
+    for example in dataset.train.prefix(1000) {
+      texts.append((template.text(history: example.history.map { dataset.titles[Int($0)] }), 1))
+    }
+    if dataset.isDistribution { texts.append((template.text(history: []), 1)) }
+    return try Tokenizer.train(texts: texts, vocabularySize: recipe.tokenizer.vocabularySize)
+  }
+
+  /// The longest prompt of the training split, judged by a sample of 1,000 histories spread over it.
+  private static func longestPrompt(_ catalogue: Catalogue) throws -> Int {
+    let train = catalogue.dataset.train
+    if train.isEmpty { return try catalogue.prompt(history: []).tokens.count }
+    return try stride(from: 0, to: train.count, by: max(1, train.count / 1000)).reduce(0) {
+      max($0, try catalogue.prompt(history: train[$1].history).tokens.count)
+    }
+  }
+
+  /// The model as a directory would hold it.
+  public var modelDirectory: ModelDirectory {
+    ModelDirectory(
+      transformer: transformer, tokenizer: catalogue.tokenizer,
+      metadata: FlowerMetadata(
+        prompt: recipe.prompt, terminator: recipe.tokenizer.terminator, terminatorToken: catalogue.tree.terminator,
+        support: recipe.objective.support, reward: recipe.reward, catalogueDigest: catalogue.dataset.digest))
+  }
+
+  /// Longest sequence of prompt and title.
+  var maximumPositions: Int { recipe.prompt.maxTokens + longestTitle + 1 }
+}
+
+extension Recipe {
+  /// The recipe without what may change between attempts: names, places, and how often things are shown or saved.
+  var course: Recipe {
+    var recipe = self
+    recipe.name = ""
+    recipe.runs = ""
+    recipe.data.path = data.path == nil ? nil : ""
+    recipe.training.logEvery = 0
+    recipe.checkpoint = Checkpoint()
+    recipe.evaluation = Evaluation()
+    return recipe
+  }
+}
+
+extension ModelConfiguration {
+  /// The shape that a recipe describes.
+  init(_ recipe: Recipe.Model, vocabularySize: Int) {
+    self.init(
+      architecture: recipe.architecture == .qwen2 ? .qwen2 : .llama, vocabularySize: vocabularySize,
+      hiddenSize: recipe.hiddenSize, layers: recipe.layers, heads: recipe.heads, kvHeads: recipe.kvHeads,
+      headDim: recipe.headDim ?? recipe.hiddenSize / recipe.heads, intermediateSize: recipe.intermediateSize,
+      attentionBias: recipe.architecture == .qwen2, tieEmbeddings: recipe.tieEmbeddings, ropeTheta: recipe.ropeTheta,
+      rmsNormEps: recipe.rmsNormEps)
+  }
+}

@@ -1,0 +1,21 @@
+import Foundation
+
+/// Whether SIGTERM, SIGINT or SIGUSR1 has asked the run to finish its step, save and end; a second signal ends it at once.
+enum StopSignal {
+  // A handler may do no more than set a flag.
+  nonisolated(unsafe) private static var received: sig_atomic_t = 0
+
+  static func install() {
+    for number in [SIGTERM, SIGINT, SIGUSR1] {
+      signal(number) { number in
+        if StopSignal.received != 0 { _exit(130) }
+        StopSignal.received = number
+      }
+    }
+  }
+
+  /// Whether any rank was asked, so that all stop after the same step.
+  static func isRequested(_ communicator: any Communicator) -> Bool {
+    communicator.max([Int64(received)])[0] != 0
+  }
+}

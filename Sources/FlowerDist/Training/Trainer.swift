@@ -1,0 +1,115 @@
+/// One training step after another: the same bits on any number of ranks.
+public final class Trainer {
+  public let recipe: Recipe
+  public let catalogue: Catalogue
+  public let language: LanguageModel
+  public let totalSteps: Int
+  /// Steps done.
+  public private(set) var step = 0
+  /// Training seconds of all attempts.
+  public private(set) var seconds = 0.0
+
+  let communicator: any Communicator
+  let reducer: GradientReducer
+  let optimizer: AdamW
+  let worker: GrainWorker
+  private var stream: ExampleStream
+  private let clock = ContinuousClock()
+
+  public init(
+    _ recipe: Recipe, _ catalogue: Catalogue, _ language: LanguageModel, _ communicator: any Communicator
+  ) throws {
+    if communicator.size > recipe.training.grains {
+      throw FlowerError(
+        .usage,
+        "\(communicator.size) ranks, but training.grains is \(recipe.training.grains): start at most that many, or raise"
+          + " training.grains (which may change the result's last bits)")
+    }
+    self.recipe = recipe
+    self.catalogue = catalogue
+    self.language = language
+    self.communicator = communicator
+    totalSteps = ExampleStream.steps(recipe.training, examples: catalogue.dataset.train.count)
+    let layout = language.transformer.layout
+    reducer = GradientReducer(count: layout.count, grains: recipe.training.grains, communicator: communicator)
+    optimizer = AdamW(recipe.optimizer, layout: layout, plan: reducer.plan, rank: communicator.rank)
+    worker = GrainWorker(catalogue, language, recipe)
+    stream = ExampleStream(catalogue, recipe.training)
+  }
+
+  public var isFinished: Bool { step >= totalSteps }
+
+  /// Goes on after `step` steps that took `seconds`; weights and optimizer state have been restored.
+  func resume(step: Int, seconds: Double) {
+    self.step = step
+    self.seconds = seconds
+  }
+
+  /// One step. Throws on every rank when the loss or the gradient is not finite; nothing is updated then.
+  public func runStep() throws -> StepLine {
+    let start = clock.now
+    let tallies = try computeGrains()
+    let gradient = worker.clock.measure(.reduction) { reducer.reduce() }
+    let norm = worker.clock.measure(.reduction) { gradient.norm(communicator) }
+    let total = sum(tallies)
+    try checkFinite(total, norm)
+    let rate = recipe.optimizer.rate(step: step, of: totalSteps)
+    let clip = recipe.optimizer.clipNorm
+    worker.clock.measure(.optimizer) {
+      optimizer.update(
+        language.transformer.weights, gradient, step: step + 1, learningRate: rate,
+        scale: clip > 0 && norm > clip ? clip / norm : 1)
+    }
+    reducer.finish()
+    worker.clock.measure(.reduction) { reducer.gather(language.transformer.weights) }
+    step += 1
+    // Rank zero's clock, so that every rank keeps the same time.
+    seconds += communicator.sum([communicator.isRoot ? (clock.now - start).seconds : 0])[0]
+    return line(total, norm: norm, rate: rate)
+  }
+
+  /// Computes this rank's grains and hands their gradients to the reducer; returns the tallies of all grains.
+  private func computeGrains() throws -> [GrainTally] {
+    let grains = recipe.training.grains
+    var flat = [Double](repeating: 0, count: grains * GrainTally.width)
+    try communicator.together {
+      for grain in ReductionPlan.grains(ofRank: communicator.rank, grains: grains, ranks: communicator.size) {
+        let gradient = reducer.buffer()
+        var tally = GrainTally()
+        for examples in try stream.microBatches(step: step, grain: grain) {
+          tally += worker.run(
+            examples, step: step, scale: 1 / Double(recipe.training.globalBatch), into: gradient)
+        }
+        reducer.add(gradient)
+        flat.replaceSubrange(grain * GrainTally.width..<(grain + 1) * GrainTally.width, with: tally.flat)
+      }
+    }
+    // Each grain is counted on one rank and zero elsewhere, so this sum is exact.
+    let all = communicator.sum(flat)
+    return all.chunks(of: GrainTally.width).map { GrainTally(flat: $0) }
+  }
+
+  /// The sum over grains, in their order.
+  private func sum(_ tallies: [GrainTally]) -> GrainTally {
+    tallies.reduce(into: GrainTally()) { $0 += $1 }
+  }
+
+  /// Loss and norm are the same numbers on every rank, so all ranks stop together.
+  private func checkFinite(_ total: GrainTally, _ norm: Double) throws {
+    guard total.loss.isFinite, norm.isFinite else {
+      throw FlowerError(
+        .diverged,
+        "step \(step + 1): the \(total.loss.isFinite ? "gradient" : "loss") is not finite (loss \(total.loss), gradient"
+          + " norm \(norm)); nothing was updated. Lower optimizer.learning_rate or set optimizer.clip_norm")
+    }
+  }
+
+  private func line(_ total: GrainTally, norm: Double, rate: Double) -> StepLine {
+    let n = Double(recipe.training.globalBatch)
+    let both = worker.objective.usesFlow && worker.objective.usesTargets
+    return StepLine(
+      step: step, loss: total.loss / n, sftLoss: both ? total.supervised / n : nil,
+      flowLoss: both ? total.flow / n : nil, gradNorm: norm, learningRate: rate, tokens: total.tokens,
+      trajectories: total.trajectories, seconds: seconds)
+  }
+}

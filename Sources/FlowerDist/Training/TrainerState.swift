@@ -1,0 +1,56 @@
+/// What a run needs to go on besides weights and optimizer state: `trainer/state.json` of a checkpoint.
+struct TrainerState: Equatable {
+  static let fileName = "trainer/state.json"
+  private static let formatVersion = 1
+
+  var step: Int
+  var seconds: Double
+  /// Ranks that wrote the optimizer shards.
+  var ranks: Int
+  /// Digest of what decides the run's course: recipe and data.
+  var course: String
+  /// Best value of the validation metric so far, its step, and validations since.
+  var best: Double?
+  var bestStep: Int?
+  var validationsSinceBest: Int
+
+  func write(directory: String) throws {
+    let json: JSON = [
+      "format_version": JSON(Self.formatVersion), "step": JSON(step), "seconds": JSON(seconds), "ranks": JSON(ranks),
+      "course_sha256": JSON(course), "best": best.map { JSON($0) } ?? .null,
+      "best_step": bestStep.map { JSON($0) } ?? .null, "validations_since_best": JSON(validationsSinceBest),
+    ]
+    try AtomicFile.write(json.serialized(pretty: true), to: "\(directory)/\(Self.fileName)")
+  }
+
+  init(
+    step: Int, seconds: Double, ranks: Int, course: String, best: Double?, bestStep: Int?, validationsSinceBest: Int
+  ) {
+    self.step = step
+    self.seconds = seconds
+    self.ranks = ranks
+    self.course = course
+    self.best = best
+    self.bestStep = bestStep
+    self.validationsSinceBest = validationsSinceBest
+  }
+
+  init(directory: String) throws {
+    let path = "\(directory)/\(Self.fileName)"
+    let json = try JSON(contentsOf: path)
+    let fields = try JSONFields(json, path: path)
+    guard try fields.int("format_version") == Self.formatVersion else {
+      throw fields.error("format_version", "this program reads \(Self.formatVersion)")
+    }
+    step = try fields.int("step")
+    seconds = try fields.double("seconds")
+    ranks = try fields.int("ranks")
+    guard step >= 0, seconds >= 0, 1...1 << 20 ~= ranks else {
+      throw fields.error("ranks", "step, seconds or ranks out of range")
+    }
+    course = try fields.string("course_sha256")
+    best = json["best"]?.double
+    bestStep = json["best_step"]?.int
+    validationsSinceBest = try fields.int("validations_since_best")
+  }
+}
