@@ -26,3 +26,8 @@ public struct FlowerError: Error, CustomStringConvertible, Sendable {
     self.description = description
   }
 }
+
+extension String {
+  /// The text in quotes with control characters escaped, for messages.
+  var quoted: String { String(decoding: JSON(self).serialized(), as: UTF8.self) }
+}

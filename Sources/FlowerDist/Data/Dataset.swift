@@ -4,10 +4,16 @@ public struct Interaction: Equatable, Sendable {
   public var history: [Int32]
   /// Item id of the target.
   public var item: Int32
+  /// Number of the user, where known; says which examples belong together.
+  public var user: Int32?
+  /// When the target was chosen, where known, in the unit of the source (MovieLens: seconds since 1970).
+  public var timestamp: Double?
 
-  public init(history: [Int32], item: Int32) {
+  public init(history: [Int32], item: Int32, user: Int32? = nil, timestamp: Double? = nil) {
     self.history = history
     self.item = item
+    self.user = user
+    self.timestamp = timestamp
   }
 }
 
@@ -40,5 +46,37 @@ public struct Dataset: Sendable {
     self.valid = valid
     self.test = test
     self.firstAppearance = firstAppearance
+  }
+
+  /// A dataset with histories: counts and first appearances follow from the training histories.
+  ///
+  /// - Precondition: all item ids are indices of `titles`.
+  public init(
+    name: String, titles: [String], train: [Interaction], valid: [Interaction], test: [Interaction]
+  ) {
+    var counts = [Double](repeating: 0, count: titles.count)
+    var firstAppearance: [Int32] = []
+    for item in train.lazy.flatMap(\.history) {
+      if counts[Int(item)] == 0 { firstAppearance.append(item) }
+      counts[Int(item)] += 1
+    }
+    self.init(
+      name: name, titles: titles, counts: counts, train: train, valid: valid, test: test,
+      firstAppearance: firstAppearance)
+  }
+
+  /// A distribution: titles with weights and no histories; their order stands for the order of first appearance.
+  public init(name: String, titles: [String], weights: [Double]) {
+    self.init(
+      name: name, titles: titles, counts: weights, train: [], valid: [], test: [],
+      firstAppearance: weights.indices.filter { weights[$0] > 0 }.map(Int32.init))
+  }
+
+  public subscript(split: Split) -> [Interaction] {
+    switch split {
+    case .train: train
+    case .valid: valid
+    case .test: test
+    }
   }
 }

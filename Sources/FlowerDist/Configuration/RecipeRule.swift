@@ -1,0 +1,102 @@
+/// A condition on several fields together, checked when each of them is right by itself.
+struct RecipeRule: Sendable {
+  /// The first of these that the recipe sets is where the problem is shown.
+  let fields: [PartialKeyPath<Recipe> & Sendable]
+  /// Said unless the condition holds.
+  let message: String
+  let holds: @Sendable (Recipe) -> Bool
+
+  init(
+    _ fields: (PartialKeyPath<Recipe> & Sendable)..., unless message: String,
+    holds: @escaping @Sendable (Recipe) -> Bool
+  ) {
+    self.fields = fields
+    self.message = message
+    self.holds = holds
+  }
+
+  static let all: [RecipeRule] = model + data + objective + training
+
+  private static let model: [RecipeRule] = [
+    RecipeRule(
+      \.model.kvHeads, \.model.heads, \.model.path, unless: "model.kv_heads must divide model.heads"
+    ) { $0.model.path != nil || $0.model.heads.isMultiple(of: $0.model.kvHeads) },
+    RecipeRule(
+      \.model.heads, \.model.hiddenSize, \.model.headDim, \.model.path,
+      unless: "model.heads must divide model.hidden_size unless model.head_dim is set"
+    ) { $0.model.path != nil || $0.model.headDim != nil || $0.model.hiddenSize.isMultiple(of: $0.model.heads) },
+    RecipeRule(
+      \.model.headDim, \.model.heads, \.model.hiddenSize, \.model.path,
+      unless: "the width of a head must be even: rotary positions turn pairs of its numbers"
+    ) { $0.model.path != nil || ($0.model.headDim ?? $0.model.hiddenSize / $0.model.heads).isMultiple(of: 2) },
+    RecipeRule(
+      \.tokenizer.terminator, \.tokenizer.kind, \.tokenizer.path,
+      unless: "tokenizer.terminator must be one token, which is one byte with tokenizer.kind bytes"
+    ) { $0.tokenizer.path != nil || $0.tokenizer.kind != .bytes || $0.tokenizer.terminator.utf8.count == 1 },
+  ]
+
+  private static let data: [RecipeRule] = [
+    RecipeRule(
+      \.data.path, \.data.generated,
+      unless: "set exactly one of data.path and data.generated (null and 0 unset them)"
+    ) { ($0.data.path != nil) != ($0.data.generated > 0) },
+    RecipeRule(
+      \.data.generatedExamples, \.data.generated,
+      unless: "data.generated_examples needs data.generated, the number of titles"
+    ) { $0.data.generatedExamples == 0 || $0.data.generated > 0 },
+    RecipeRule(
+      \.prompt.template, unless: "prompt.template must contain {history} once, not several times"
+    ) { occurrences(of: "{history}", in: $0.prompt.template) <= 1 },
+    RecipeRule(
+      \.prompt.template, \.data.generatedExamples,
+      unless: "prompt.template must contain {history} because the examples have histories"
+    ) { $0.data.generatedExamples == 0 || occurrences(of: "{history}", in: $0.prompt.template) > 0 },
+    RecipeRule(
+      \.validation.metric, \.validation.every, \.data.generated, \.data.generatedExamples,
+      unless: "ndcg@10 and hr@10 need examples with histories; data.generated_examples makes some"
+    ) {
+      $0.validation.every == 0 || !$0.generatesDistribution || [.loss, .totalVariation].contains($0.validation.metric)
+    },
+  ]
+
+  private static let objective: [RecipeRule] = [
+    RecipeRule(\.objective.flow, unless: "objective.flow terminating is not implemented yet; use tree") {
+      $0.objective.flow != .terminating
+    },
+    RecipeRule(
+      \.objective.flow, \.objective.support,
+      unless: "objective.flow terminating needs objective.support vocabulary"
+    ) { $0.objective.flow != .terminating || $0.objective.support == .vocabulary },
+    RecipeRule(
+      \.trajectories.count, \.objective.name,
+      unless: "vargrad compares the trajectories of a prompt: trajectories.count must be at least 2"
+    ) { $0.objective.name != .vargrad || $0.trajectories.count >= 2 },
+  ]
+
+  private static let training: [RecipeRule] = [
+    RecipeRule(
+      \.training.globalBatch, \.training.grains, unless: "training.global_batch must be a multiple of training.grains"
+    ) { $0.training.globalBatch.isMultiple(of: $0.training.grains) },
+    RecipeRule(
+      \.training.epochs, \.training.steps,
+      unless: "set exactly one of training.steps and training.epochs (null unsets one)"
+    ) { ($0.training.steps != nil) != ($0.training.epochs != nil) },
+    RecipeRule(
+      \.training.epochs, \.data.generated, \.data.generatedExamples,
+      unless: "training.epochs needs examples with histories; without them set training.steps"
+    ) { $0.training.epochs == nil || !$0.generatesDistribution },
+    RecipeRule(
+      \.validation.patience, \.validation.every, unless: "validation.patience needs validation.every above 0"
+    ) { $0.validation.patience == 0 || $0.validation.every > 0 },
+  ]
+}
+
+extension Recipe {
+  /// Whether the program makes up titles and weights only. Of data in files the reader knows nothing.
+  fileprivate var generatesDistribution: Bool { data.generated > 0 && data.generatedExamples == 0 }
+}
+
+/// How often `part` stands in `text`, without overlaps.
+private func occurrences(of part: String, in text: String) -> Int {
+  text.split(separator: part, omittingEmptySubsequences: false).count - 1
+}

@@ -1,0 +1,70 @@
+/// What a recipe makes of a dataset and a tokenizer, the same on every rank: prompts, tree and rewards.
+public struct Catalogue: Sendable {
+  public let dataset: Dataset
+  public let tokenizer: Tokenizer
+  public let template: PromptTemplate
+  public let tree: CatalogueTree
+  public let rewards: RewardModel
+  /// The built-in preference score; `nil` without histories.
+  public let score: CooccurrenceScore?
+  /// The text of the terminator.
+  public let terminator: String
+
+  public init(
+    dataset: Dataset, tokenizer: Tokenizer, prompt: Recipe.Prompt, terminator: String, reward: Recipe.Reward
+  ) throws {
+    self.dataset = dataset
+    self.tokenizer = tokenizer
+    self.terminator = terminator
+    template = PromptTemplate(prompt)
+    try template.check(for: dataset)
+    guard let end = tokenizer.token(for: terminator) else {
+      throw FlowerError(
+        .usage, "tokenizer.terminator: \(terminator.quoted) is not one token of the tokenizer; expected one that is")
+    }
+    tree = try CatalogueTree(titles: dataset.titles.map { tokenizer.encode($0) }, terminator: end) {
+      "item \($0) (\(dataset.titles[$0].quoted))"
+    }
+    score = dataset.isDistribution ? nil : CooccurrenceScore(dataset: dataset)
+    rewards = try RewardModel(reward, tree: tree, counts: dataset.counts, score: score)
+  }
+
+  /// Tokens of the prompt for a history of item ids, oldest first, and the number of items dropped for lack of room.
+  public func prompt(history: [Int32]) throws -> PromptTemplate.Encoded {
+    let encoded = try template.encoded(history: history.map { dataset.titles[Int($0)] }) { tokenizer.encode($0) }
+    // A forest needs a row to branch from.
+    return encoded.tokens.isEmpty ? .init(tokens: [tree.terminator], dropped: encoded.dropped) : encoded
+  }
+
+  /// The title by leaf.
+  public var leafTitles: [String] { tree.itemsOfLeaf.map { dataset.titles[Int($0[0])] } }
+
+  /// Leaves in the order in which they first occur in training histories.
+  public var leavesByFirstAppearance: [Int32] {
+    var seen = [Bool](repeating: false, count: tree.leafCount)
+    return dataset.firstAppearance.compactMap { item in
+      let leaf = tree.leafOfItem[Int(item)]
+      if seen[Int(leaf)] { return nil }
+      seen[Int(leaf)] = true
+      return leaf
+    }
+  }
+
+  public var groups: PopularityGroups {
+    PopularityGroups(counts: rewards.counts, firstAppearance: leavesByFirstAppearance)
+  }
+
+  /// SFT's constant of the run: the mean over training targets of tokens and terminator (over the vocabulary), or of real
+  /// choices (over the catalogue); without histories, the mean over leaves by weight.
+  public func supervisedScale(_ support: Recipe.Objective.Support) -> Double {
+    let terms = (0..<tree.leafCount).map { leaf in
+      let path = tree.path(toLeaf: leaf)
+      return Double(support == .vocabulary ? path.count : path.count { tree.isChoice($0) })
+    }
+    if dataset.isDistribution {
+      return max(zip(terms, rewards.popularity).reduce(0) { $0 + $1.0 * $1.1 }, 1)
+    }
+    let total = dataset.train.reduce(0.0) { $0 + terms[Int(tree.leafOfItem[Int($1.item)])] }
+    return max(total / Double(dataset.train.count), 1)
+  }
+}

@@ -1,0 +1,75 @@
+/// A dataset made from raw data, with where it came from and what was noticed on the way.
+public struct Preparation: Sendable {
+  public struct Options: Equatable, Sendable {
+    /// A history is the last this many items.
+    public var historyLength = 10
+    /// Users and items with fewer interactions are left out, again until none is.
+    public var core = 5
+    /// More damaged lines than this in one file are an error.
+    public var damagedLimit = 100
+
+    public init(historyLength: Int = 10, core: Int = 5, damagedLimit: Int = 100) {
+      self.historyLength = historyLength
+      self.core = core
+      self.damagedLimit = damagedLimit
+    }
+  }
+
+  public var dataset: Dataset
+  /// Format, options, and the SHA-256 of every file that was read.
+  public var source: JSON
+  public var problems: [DatasetProblem]
+
+  /// - Parameter files: Paths of the files that were read.
+  init(_ dataset: Dataset, format: String, options: [JSON.Member], files: [String], log: ProblemLog) throws {
+    self.dataset = dataset
+    let digests = try files.map {
+      JSON.Member(Dataset.lastComponent(of: $0), JSON(try SHA256.hex(ofFile: $0)))
+    }
+    source = .object([JSON.Member("format", JSON(format))] + options + [JSON.Member("files", .object(digests))])
+    problems = log.problems + dataset.problems()
+  }
+
+  /// Writes the dataset directory; see `Dataset.write`.
+  public func write(to directory: String, force: Bool = false) throws {
+    try dataset.write(to: directory, source: source, problems: problems, force: force)
+  }
+}
+
+/// Counts what is noticed while raw data are read, and keeps the first examples of each kind.
+struct ProblemLog {
+  private let damagedLimit: Int
+  private var damagedInFile: [String: Int] = [:]
+  private var found: [DatasetProblem.Kind: DatasetProblem] = [:]
+
+  init(damagedLimit: Int) { self.damagedLimit = damagedLimit }
+
+  /// What occurred, in the order of the kinds.
+  var problems: [DatasetProblem] { DatasetProblem.Kind.allCases.compactMap { found[$0] } }
+
+  mutating func note(_ kind: DatasetProblem.Kind, _ example: @autoclosure () -> String) {
+    var problem = found[kind] ?? DatasetProblem(kind: kind, count: 0, examples: [])
+    problem.count += 1
+    if problem.examples.count < DatasetProblem.exampleLimit { problem.examples.append(example()) }
+    found[kind] = problem
+  }
+
+  /// Notes that the line which `lines` returned last is skipped.
+  ///
+  /// - Throws: That line's error if it is one too many.
+  mutating func skip(_ lines: LineReader, _ reason: String) throws {
+    damagedInFile[lines.path, default: 0] += 1
+    guard damagedInFile[lines.path]! <= damagedLimit else {
+      throw lines.error("\(reason) (and \(damagedLimit) damaged lines before it: is this the right file?)")
+    }
+    note(.damagedLines, "\(Dataset.lastComponent(of: lines.path)):\(lines.number): \(reason)")
+  }
+
+  /// A title as it is kept: on one line.
+  mutating func oneLine(_ title: String) -> String {
+    guard title.contains(where: \.isNewline) else { return title }
+    let repaired = String(title.map { $0.isNewline ? " " : $0 })
+    note(.lineBreaks, repaired)
+    return repaired
+  }
+}

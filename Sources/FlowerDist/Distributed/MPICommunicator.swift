@@ -1,0 +1,128 @@
+import CMPI
+import Foundation
+
+/// The name of this machine.
+func hostName() -> String {
+  var buffer = [CChar](repeating: 0, count: 256)
+  gethostname(&buffer, buffer.count - 1)
+  return String(decoding: buffer.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+}
+
+/// All ranks that mpirun started. Made once in main and handed down; MPI is called on the main thread only.
+public final class MPICommunicator: Communicator {
+  public let rank: Int
+  public let size: Int
+  public private(set) var hosts: [String] = []
+
+  private let world = flower_mpi_world()
+  private var scratch = FloatArena(count: 0)
+
+  /// Whether this process was started by mpirun (or by Slurm with PMIx).
+  public static var isLaunched: Bool {
+    let environment = ProcessInfo.processInfo.environment
+    return environment["OMPI_COMM_WORLD_SIZE"] != nil || environment["PMIX_RANK"] != nil
+  }
+
+  public init() throws {
+    var provided: Int32 = 0
+    guard MPI_Init_thread(nil, nil, Int32(MPI_THREAD_FUNNELED), &provided) == MPI_SUCCESS, provided >= Int32(MPI_THREAD_FUNNELED) else {
+      throw FlowerError(.communication, "MPI cannot be initialised with MPI_THREAD_FUNNELED")
+    }
+    var number: Int32 = 0
+    MPI_Comm_rank(world, &number)
+    rank = Int(number)
+    MPI_Comm_size(world, &number)
+    size = Int(number)
+    hosts = gather(Array(hostName().utf8)).map { String(decoding: $0, as: UTF8.self) }
+  }
+
+  /// The last call of a run: waits for all ranks, then leaves MPI.
+  public func finish() {
+    barrier()
+    MPI_Finalize()
+  }
+
+  /// Ends the job at once with `code`: for a rank that cannot go on and cannot reach the others.
+  public func abort(_ code: Int32) { MPI_Abort(world, code) }
+
+  public func barrier() { MPI_Barrier(world) }
+
+  public func sum(_ values: UnsafeMutableBufferPointer<Double>) {
+    MPI_Allreduce(
+      flower_mpi_in_place(), values.baseAddress, Int32(values.count), flower_mpi_double(), flower_mpi_sum(), world)
+  }
+
+  public func max(_ values: [Int64]) -> [Int64] {
+    var result = values
+    MPI_Allreduce(flower_mpi_in_place(), &result, Int32(values.count), flower_mpi_int64(), flower_mpi_max(), world)
+    return result
+  }
+
+  public func gather(_ bytes: [UInt8]) -> [[UInt8]] {
+    var counts = [Int32](repeating: 0, count: size)
+    counts[rank] = Int32(bytes.count)
+    let all = max(counts.map { Int64($0) })
+    counts = all.map { Int32($0) }
+    var offsets: [Int32] = [0]
+    for count in counts { offsets.append(offsets.last! + count) }
+    var result = [UInt8](repeating: 0, count: Int(offsets.last!))
+    MPI_Allgatherv(
+      bytes, Int32(bytes.count), flower_mpi_byte(), &result, counts, offsets, flower_mpi_byte(), world)
+    return (0..<size).map { Array(result[Int(offsets[$0])..<Int(offsets[$0 + 1])]) }
+  }
+
+  public func broadcast(_ bytes: [UInt8]) -> [UInt8] {
+    var count = Int64(bytes.count)
+    MPI_Bcast(&count, 1, flower_mpi_int64(), 0, world)
+    var result = isRoot ? bytes : [UInt8](repeating: 0, count: Int(count))
+    // A count of MPI is 32 bits wide.
+    var start = 0
+    result.withUnsafeMutableBytes { buffer in
+      while start < buffer.count {
+        let length = Swift.min(buffer.count - start, 1 << 30)
+        MPI_Bcast(buffer.baseAddress! + start, Int32(length), flower_mpi_byte(), 0, world)
+        start += length
+      }
+    }
+    return result
+  }
+
+  public func exchange(
+    sends: [(to: Int, floats: UnsafeBufferPointer<Float>)], receives: [(from: Int, count: Int)], bucket: Int,
+    received: (_ index: Int, _ start: Int, _ floats: UnsafeBufferPointer<Float>) -> Void
+  ) {
+    var requests: [MPI_Request?] = []
+    for (to, floats) in sends {
+      for start in stride(from: 0, to: floats.count, by: bucket) {
+        var request: MPI_Request?
+        MPI_Isend(
+          floats.baseAddress! + start, Int32(Swift.min(bucket, floats.count - start)), flower_mpi_float(), Int32(to), 0,
+          world, &request)
+        requests.append(request)
+      }
+    }
+    // Two buffers, so that a bucket arrives while the one before is added.
+    if scratch.count < 2 * bucket { scratch = FloatArena(count: 2 * bucket) }
+    let pieces = receives.enumerated().flatMap { index, receive in
+      stride(from: 0, to: receive.count, by: bucket).map {
+        (index: index, from: receive.from, start: $0, count: Swift.min(bucket, receive.count - $0))
+      }
+    }
+    var pending: [MPI_Request?] = [nil, nil]
+    func post(_ piece: Int) {
+      if piece >= pieces.count { return }
+      MPI_Irecv(
+        scratch.base + (piece % 2) * bucket, Int32(pieces[piece].count), flower_mpi_float(), Int32(pieces[piece].from), 0,
+        world, &pending[piece % 2])
+    }
+    post(0)
+    for (index, piece) in pieces.enumerated() {
+      post(index + 1)
+      MPI_Wait(&pending[index % 2], flower_mpi_status_ignore())
+      received(
+        piece.index, piece.start,
+        UnsafeBufferPointer(start: scratch.base + (index % 2) * bucket, count: piece.count))
+    }
+    MPI_Waitall(Int32(requests.count), &requests, flower_mpi_statuses_ignore())
+  }
+}

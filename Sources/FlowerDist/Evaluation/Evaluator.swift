@@ -1,0 +1,168 @@
+import Foundation
+
+/// What the model does after a prompt: exact distributions over the catalogue, best lists, samples. No gradients.
+public final class Evaluator {
+  private let catalogue: Catalogue
+  private let language: LanguageModel
+  /// Prompts that are computed together.
+  private static let promptsAtOnce = 8
+
+  public init(_ catalogue: Catalogue, _ language: LanguageModel) {
+    self.catalogue = catalogue
+    self.language = language
+  }
+
+  /// log p(leaf | prompt) under the catalogue policy, for every leaf of every prompt: one forest over all choices.
+  public func exact(_ prompts: [[Int32]]) -> [[Double]] {
+    let tree = catalogue.tree
+    let choices = (0..<tree.nodeCount).filter { tree.isChoice($0) }
+    return prompts.chunks(of: Self.promptsAtOnce).flatMap { prompts in
+      var titles = TitleForest(tree)
+      for prompt in prompts { _ = titles.addPrompt(prompt) }
+      for prompt in prompts.indices {
+        for node in choices { titles.read(prompt: prompt - prompts.startIndex, node: node, support: .catalogue) }
+      }
+      let logProbabilities = language.score(titles, training: false)
+      return prompts.indices.map { leafLogProbabilities(logProbabilities, titles, prompt: $0 - prompts.startIndex) }
+    }
+  }
+
+  private func leafLogProbabilities(_ scores: [Double], _ titles: TitleForest, prompt: Int) -> [Double] {
+    let tree = catalogue.tree
+    var reach = [Double](repeating: 0, count: tree.nodeCount)
+    var leaves = [Double](repeating: 0, count: tree.leafCount)
+    for node in 0..<tree.nodeCount {
+      let options = titles.scores(prompt: prompt, node: node, support: .catalogue)
+      var index = 0
+      for child in tree.children(of: node) {
+        reach[child] = reach[node] + (options.map { scores[$0.lowerBound + index] } ?? 0)
+        index += 1
+      }
+      if tree.leaf[node] >= 0 {
+        leaves[Int(tree.leaf[node])] = reach[node] + (options.map { scores[$0.upperBound - 1] } ?? 0)
+      }
+    }
+    return leaves
+  }
+
+  /// A leaf and its log-probability.
+  public struct Ranked: Equatable, Sendable {
+    public var leaf: Int32
+    public var logProbability: Double
+  }
+
+  /// The best `count` leaves by log p(title), best first; ties by leaf.
+  public static func top(_ logProbabilities: [Double], count: Int, excluding excluded: Set<Int32> = []) -> [Ranked] {
+    let all = logProbabilities.indices.lazy.map { Ranked(leaf: Int32($0), logProbability: logProbabilities[$0]) }
+      .filter { !excluded.contains($0.leaf) }
+    return Array(all.sorted { ($1.logProbability, $0.leaf) < ($0.logProbability, $1.leaf) }.prefix(count))
+  }
+
+  /// Beam search over the catalogue: at most `beam` titles or beginnings of titles are kept per prompt after each real
+  /// choice; ranked by log p(title), no length penalty.
+  public func beam(_ prompts: [[Int32]], beam: Int, excluding excluded: [Set<Int32>]? = nil) -> [[Ranked]] {
+    var result: [[Ranked]] = []
+    for start in stride(from: 0, to: prompts.count, by: Self.promptsAtOnce) {
+      let range = start..<min(start + Self.promptsAtOnce, prompts.count)
+      result += beamSearch(prompts[range], beam: beam, excluding: excluded.map { $0[range] })
+    }
+    return result
+  }
+
+  private struct Hypothesis {
+    var logProbability: Double
+    var node: Int
+    /// The leaf, once the title has ended.
+    var leaf: Int32?
+  }
+
+  private func beamSearch(
+    _ prompts: ArraySlice<[Int32]>, beam: Int, excluding excluded: ArraySlice<Set<Int32>>?
+  ) -> [[Ranked]] {
+    let tree = catalogue.tree
+    var titles = TitleForest(tree)
+    let rows = prompts.reduce(0) { $0 + $1.count } + prompts.count * beam * Int(tree.depth.max()!)
+    language.begin(rows: rows, queries: rows, training: false)
+    for prompt in prompts { _ = titles.addPrompt(prompt) }
+    var open: [[Hypothesis]] = prompts.map { _ in [] }
+
+    /// Follows forced steps; a title that ends, or ends a choice, becomes a hypothesis.
+    func advance(_ hypothesis: Hypothesis, prompt: Int) -> Hypothesis? {
+      var next = hypothesis
+      while !tree.isChoice(next.node) {
+        guard let child = tree.child(of: next.node, option: 0) else {
+          next.leaf = tree.leaf[next.node]
+          return keeps(next, prompt: prompt) ? next : nil
+        }
+        next.node = child
+      }
+      return next
+    }
+    func keeps(_ hypothesis: Hypothesis, prompt: Int) -> Bool {
+      guard let leaf = hypothesis.leaf, let excluded else { return true }
+      return !excluded[excluded.startIndex + prompt].contains(leaf)
+    }
+
+    for prompt in prompts.indices.map({ $0 - prompts.startIndex }) {
+      open[prompt] = [advance(Hypothesis(logProbability: 0, node: 0), prompt: prompt)].compactMap { $0 }
+    }
+    while open.contains(where: { $0.contains { $0.leaf == nil } }) {
+      for (prompt, hypotheses) in open.enumerated() {
+        for hypothesis in hypotheses where hypothesis.leaf == nil {
+          titles.read(prompt: prompt, node: hypothesis.node, support: .catalogue)
+        }
+      }
+      let scores = language.score(titles.forest, titles.readouts)
+      for (prompt, hypotheses) in open.enumerated() {
+        var next: [Hypothesis] = []
+        for hypothesis in hypotheses {
+          guard hypothesis.leaf == nil else {
+            next.append(hypothesis)
+            continue
+          }
+          let options = titles.scores(prompt: prompt, node: hypothesis.node, support: .catalogue)!
+          var index = options.lowerBound
+          for child in tree.children(of: hypothesis.node) {
+            let step = Hypothesis(logProbability: hypothesis.logProbability + scores[index], node: child)
+            if let step = advance(step, prompt: prompt) { next.append(step) }
+            index += 1
+          }
+          if tree.leaf[hypothesis.node] >= 0 {
+            let end = Hypothesis(
+              logProbability: hypothesis.logProbability + scores[index], node: hypothesis.node,
+              leaf: tree.leaf[hypothesis.node])
+            if keeps(end, prompt: prompt) { next.append(end) }
+          }
+        }
+        open[prompt] = Array(
+          next.sorted { ($1.logProbability, $0.node) < ($0.logProbability, $1.node) }.prefix(beam))
+      }
+    }
+    return open.map { $0.map { Ranked(leaf: $0.leaf!, logProbability: $0.logProbability) } }
+  }
+
+  /// `count` titles per prompt sampled from the catalogue policy, in the order drawn.
+  ///
+  /// - Parameter first: number of the first prompt among all that are sampled; random numbers depend on it, so that it
+  ///   does not matter how prompts are spread over ranks.
+  public func samples(_ prompts: [[Int32]], first: Int, count: Int, seed: UInt64) -> [[Int32]] {
+    var result: [[Int32]] = []
+    let sampler = PolicySampler(language: language)
+    let depth = Int(catalogue.tree.depth.max()!)
+    for start in stride(from: 0, to: prompts.count, by: Self.promptsAtOnce) {
+      let batch = prompts[start..<min(start + Self.promptsAtOnce, prompts.count)]
+      var titles = TitleForest(catalogue.tree)
+      let rows = batch.reduce(0) { $0 + $1.count } + batch.count * count * depth
+      language.begin(rows: rows, queries: rows, training: false)
+      for prompt in batch { _ = titles.addPrompt(prompt) }
+      let leaves = sampler.sample(
+        &titles, prompts: 0..<batch.count, count: count, support: .catalogue
+      ) { prompt, k in
+        CounterRandom(
+          seed: seed, purpose: .evaluation, example: UInt32(first + start + prompt), sample: UInt32(k))
+      }
+      result += leaves.map { $0.map { Int32($0) } }
+    }
+    return result
+  }
+}

@@ -1,0 +1,272 @@
+import Foundation
+
+/// Next-token distributions that are wanted: which outputs of a forest, over which tokens, and where the results go.
+public struct Readouts: Sendable {
+  /// How a distribution is normalised.
+  public enum Support: Sendable {
+    /// Over the listed tokens only.
+    case options
+    /// Over the whole vocabulary.
+    case vocabulary
+  }
+
+  /// One output's distribution over one list of tokens.
+  struct Entry: Sendable {
+    /// Index of the output in the forest's queries.
+    var query: Int
+    /// Index of the list of tokens.
+    var set: Int
+    /// Where the log-probabilities of the tokens begin in the flat result.
+    var offset: Int
+  }
+
+  /// Lists of tokens, concatenated.
+  private(set) var tokens: [Int32] = []
+  private(set) var setStart: [Int] = [0]
+  private(set) var options: [Entry] = []
+  private(set) var vocabulary: [Entry] = []
+  /// Number of log-probabilities.
+  public private(set) var count = 0
+
+  public init() {}
+
+  public mutating func removeAll() {
+    tokens.removeAll(keepingCapacity: true)
+    setStart.removeAll(keepingCapacity: true)
+    setStart.append(0)
+    options.removeAll(keepingCapacity: true)
+    vocabulary.removeAll(keepingCapacity: true)
+    count = 0
+  }
+
+  func tokens(of set: Int) -> ArraySlice<Int32> { tokens[setStart[set]..<setStart[set + 1]] }
+
+  /// Adds a list of tokens and returns its index.
+  public mutating func addSet(_ list: some Sequence<Int32>) -> Int {
+    tokens.append(contentsOf: list)
+    setStart.append(tokens.count)
+    return setStart.count - 2
+  }
+
+  /// Asks for the log-probabilities of the tokens of `set` at output `query`; returns where they begin in the result.
+  public mutating func add(query: Int, set: Int, support: Support) -> Int {
+    let entry = Entry(query: query, set: set, offset: count)
+    if support == .options { options.append(entry) } else { vocabulary.append(entry) }
+    count += setStart[set + 1] - setStart[set]
+    return entry.offset
+  }
+}
+
+/// The LM head on the outputs that are used, and only on the embedding rows that are.
+///
+/// Over options, outputs that share a list of tokens (all prompts share the root of the catalogue) are one product with
+/// the gathered rows of the embedding. Over the vocabulary, logits exist for 64 outputs at a time and are computed once
+/// more in the backward pass, so memory does not grow with outputs × vocabulary.
+final class Head {
+  private let hiddenSize: Int
+  private let vocabularySize: Int
+  private static let chunk = 64
+
+  private var embeddingRows = FloatArena(count: 0)
+  private var hiddenRows = FloatArena(count: 0)
+  private var logits = FloatArena(count: 0)
+  /// log Σ exp of each vocabulary readout, kept for the backward pass.
+  private var logSums: [Double] = []
+  /// How many readouts of each support are done.
+  private var optionsDone = 0
+  /// The log-probabilities of the readouts that are done.
+  private var logProbabilities: [Double] = []
+
+  init(_ configuration: ModelConfiguration) {
+    hiddenSize = configuration.hiddenSize
+    vocabularySize = configuration.vocabularySize
+  }
+
+  /// Entries over options, grouped by their list of tokens, in a fixed order.
+  private func groups(_ entries: some Sequence<Readouts.Entry>) -> [ArraySlice<Readouts.Entry>] {
+    entries.sorted { ($0.set, $0.offset) < ($1.set, $1.offset) }.chunked { $0.set == $1.set }
+  }
+
+  private func gather(_ source: FloatPointer, _ indices: some Collection<Int>, into arena: inout FloatArena) {
+    if arena.count < indices.count * hiddenSize { arena = FloatArena(count: indices.count * hiddenSize) }
+    for (i, index) in indices.enumerated() {
+      (arena.base + i * hiddenSize).update(from: source + index * hiddenSize, count: hiddenSize)
+    }
+  }
+
+  private func reserveLogits(_ count: Int) {
+    if logits.count < count { logits = FloatArena(count: count) }
+  }
+
+  /// Forgets the readouts of the forest before.
+  func begin() {
+    optionsDone = 0
+    logSums.removeAll(keepingCapacity: true)
+    logProbabilities.removeAll(keepingCapacity: true)
+  }
+
+  /// The log-probabilities asked for; those of readouts that were there at the last call are not computed again.
+  ///
+  /// - Parameters:
+  ///   - hidden: `[queries, hidden]`.
+  ///   - embedding: the output embedding, `[vocabulary, hidden]`.
+  func forward(_ readouts: Readouts, hidden: FloatPointer, embedding: FloatPointer) -> [Double] {
+    logProbabilities.append(contentsOf: repeatElement(0, count: readouts.count - logProbabilities.count))
+    for group in groups(readouts.options[optionsDone...]) {
+      let n = optionLogits(group, readouts, hidden: hidden, embedding: embedding)
+      for (i, entry) in group.enumerated() {
+        let row = logits.base + i * n
+        var maximum = -Double.infinity
+        for k in 0..<n { maximum = max(maximum, Double(row[k])) }
+        var sum = 0.0
+        for k in 0..<n { sum += exp(Double(row[k]) - maximum) }
+        let logSum = maximum + log(sum)
+        for k in 0..<n { logProbabilities[entry.offset + k] = Double(row[k]) - logSum }
+      }
+    }
+    optionsDone = readouts.options.count
+    for chunk in readouts.vocabulary[logSums.count...].chunks(of: Self.chunk) {
+      vocabularyLogits(chunk, hidden: hidden, embedding: embedding)
+      for (i, entry) in chunk.enumerated() {
+        let row = logits.base + i * vocabularySize
+        let logSum = logSumExp(row, vocabularySize)
+        logSums.append(logSum)
+        for (k, token) in readouts.tokens(of: entry.set).enumerated() {
+          logProbabilities[entry.offset + k] = Double(row[Int(token)]) - logSum
+        }
+      }
+    }
+    return logProbabilities
+  }
+
+  /// Writes the gradient of `hidden` (all of it) and adds that of the embedding.
+  ///
+  /// With g_a the gradient of log π(a): the gradient of logit v is g_v − π(v) Σ_a g_a.
+  func backward(
+    _ readouts: Readouts, gradient: [Double], hidden: FloatPointer, embedding: FloatPointer,
+    dHidden: MutableFloatPointer, dEmbedding: MutableFloatPointer
+  ) {
+    let h = hiddenSize
+    for group in groups(readouts.options) {
+      let tokens = readouts.tokens(of: group.first!.set)
+      let n = tokens.count
+      gather(embedding, tokens.map { Int($0) }, into: &embeddingRows)
+      gather(hidden, group.map(\.query), into: &hiddenRows)
+      reserveLogits(group.count * n)
+      for (i, entry) in group.enumerated() {
+        var sum = 0.0
+        for k in 0..<n { sum += gradient[entry.offset + k] }
+        for k in 0..<n {
+          logits.base[i * n + k] = Float(
+            gradient[entry.offset + k] - exp(logProbabilities[entry.offset + k]) * sum)
+        }
+      }
+      // hiddenRows is needed by the second product only, so the first may not overwrite it.
+      Gemm.multiply(
+        n, h, group.count, logits.base, lda: n, transposeA: true, hiddenRows.base, ldb: h, scratch(n * h), ldc: h)
+      for (k, token) in tokens.enumerated() { add(products.base + k * h, to: dEmbedding + Int(token) * h, h) }
+      Gemm.multiply(group.count, h, n, logits.base, lda: n, embeddingRows.base, ldb: h, hiddenRows.base, ldc: h)
+      for (i, entry) in group.enumerated() { add(hiddenRows.base + i * h, to: dHidden + entry.query * h, h) }
+    }
+    var index = 0
+    for chunk in readouts.vocabulary.chunks(of: Self.chunk) {
+      vocabularyLogits(chunk, hidden: hidden, embedding: embedding)
+      for (i, entry) in chunk.enumerated() {
+        let row = logits.base + i * vocabularySize
+        let tokens = readouts.tokens(of: entry.set)
+        var sum = 0.0
+        for k in 0..<tokens.count { sum += gradient[entry.offset + k] }
+        _ = Kernels.expRow(row, maximum: Float(logSums[index]), count: vocabularySize)
+        Kernels.scale(row, by: Float(-sum), count: vocabularySize)
+        for (k, token) in tokens.enumerated() { row[Int(token)] += Float(gradient[entry.offset + k]) }
+        index += 1
+      }
+      Gemm.linearWeightGradient(
+        logits.base, x: hiddenRows.base, rows: chunk.count, input: h, output: vocabularySize, to: dEmbedding)
+      Gemm.linearInputGradient(
+        logits.base, weight: embedding, rows: chunk.count, input: h, output: vocabularySize, to: hiddenRows.base)
+      for (i, entry) in chunk.enumerated() { add(hiddenRows.base + i * h, to: dHidden + entry.query * h, h) }
+    }
+  }
+
+  private var products = FloatArena(count: 0)
+  private func scratch(_ count: Int) -> MutableFloatPointer {
+    if products.count < count { products = FloatArena(count: count) }
+    return products.base
+  }
+
+  /// Logits of a group of outputs over their common tokens, `[outputs, tokens]`; returns the number of tokens.
+  private func optionLogits(
+    _ group: ArraySlice<Readouts.Entry>, _ readouts: Readouts, hidden: FloatPointer, embedding: FloatPointer
+  ) -> Int {
+    let tokens = readouts.tokens(of: group.first!.set)
+    let n = tokens.count
+    reserveLogits(group.count * n)
+    if group.count * n < 32 {
+      // Too small for a product to pay.
+      for (i, entry) in group.enumerated() {
+        for (k, token) in tokens.enumerated() {
+          logits.base[i * n + k] = dot(hidden + entry.query * hiddenSize, embedding + Int(token) * hiddenSize, hiddenSize)
+        }
+      }
+    } else {
+      gather(embedding, tokens.map { Int($0) }, into: &embeddingRows)
+      gather(hidden, group.map(\.query), into: &hiddenRows)
+      Gemm.linear(
+        hiddenRows.base, weight: embeddingRows.base, rows: group.count, input: hiddenSize, output: n, to: logits.base)
+    }
+    return n
+  }
+
+  private func vocabularyLogits(_ chunk: ArraySlice<Readouts.Entry>, hidden: FloatPointer, embedding: FloatPointer) {
+    gather(hidden, chunk.map(\.query), into: &hiddenRows)
+    reserveLogits(Self.chunk * vocabularySize)
+    Gemm.linear(
+      hiddenRows.base, weight: embedding, rows: chunk.count, input: hiddenSize, output: vocabularySize, to: logits.base)
+  }
+
+  /// log Σ e^x, summed in blocks of 512 floats that are added in double precision.
+  private func logSumExp(_ x: FloatPointer, _ count: Int) -> Double {
+    let maximum = Kernels.maximum(x, count: count)
+    var total = 0.0
+    var start = 0
+    while start < count {
+      let end = min(start + 512, count)
+      var sums = Float8.zero
+      var i = start
+      while i &+ 8 <= end {
+        sums += exp8(load8(x, i) - Float8(repeating: maximum))
+        i &+= 8
+      }
+      var sum = sum8(sums)
+      while i < end {
+        sum += exp1(x[i] - maximum)
+        i &+= 1
+      }
+      total += Double(sum)
+      start = end
+    }
+    return Double(maximum) + log(total)
+  }
+}
+
+extension Array {
+  /// Neighbours that belong together, as slices.
+  fileprivate func chunked(by belongs: (Element, Element) -> Bool) -> [ArraySlice<Element>] {
+    var result: [ArraySlice<Element>] = []
+    var start = 0
+    for i in indices.dropFirst() where !belongs(self[i - 1], self[i]) {
+      result.append(self[start..<i])
+      start = i
+    }
+    if start < count { result.append(self[start...]) }
+    return result
+  }
+}
+
+extension RandomAccessCollection where Index == Int {
+  /// Slices of at most `size` elements.
+  func chunks(of size: Int) -> [SubSequence] {
+    stride(from: startIndex, to: endIndex, by: size).map { self[$0..<Swift.min($0 + size, endIndex)] }
+  }
+}

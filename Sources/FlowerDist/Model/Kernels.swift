@@ -1,0 +1,243 @@
+import CVector
+
+/// Row-wise kernels of a decoder layer. Matrices are row-major; `rows` is the number of rows.
+enum Kernels {
+  /// out = x / rms(x) · weight per row of `width`; `inverse` keeps 1 / rms(x) for the backward pass.
+  ///
+  /// rms(x) = √(mean(x²) + ε) (Zhang & Sennrich 2019).
+  static func rmsNorm(
+    _ x: FloatPointer, weight: FloatPointer, epsilon: Float, out: MutableFloatPointer, inverse: MutableFloatPointer,
+    rows: Int, width: Int
+  ) {
+    for row in 0..<rows {
+      let source = x + row * width
+      let scale = 1 / (dot(source, source, width) / Float(width) + epsilon).squareRoot()
+      inverse[row] = scale
+      scaleRow(source, weight: weight, scale: scale, out: out + row * width, width: width)
+    }
+  }
+
+  /// The normalised rows once more, from the kept 1 / rms(x).
+  static func rmsNormAgain(
+    _ x: FloatPointer, weight: FloatPointer, inverse: FloatPointer, out: MutableFloatPointer, rows: Int, width: Int
+  ) {
+    for row in 0..<rows {
+      scaleRow(x + row * width, weight: weight, scale: inverse[row], out: out + row * width, width: width)
+    }
+  }
+
+  @inline(__always) private static func scaleRow(
+    _ x: FloatPointer, weight: FloatPointer, scale: Float, out: MutableFloatPointer, width: Int
+  ) {
+    let s = Float8(repeating: scale)
+    var i = 0
+    while i &+ 8 <= width {
+      store8(load8(x, i) * s * load8(weight, i), out, i)
+      i &+= 8
+    }
+    while i < width {
+      out[i] = x[i] * scale * weight[i]
+      i &+= 1
+    }
+  }
+
+  /// Adds the gradient through ``rmsNorm`` to `dx` and `dWeight`.
+  ///
+  /// With n = x / rms: dx = (w∘dy − n · mean(w∘dy∘n)) / rms, dw = Σ_rows dy∘n.
+  static func rmsNormBackward(
+    _ dy: FloatPointer, x: FloatPointer, weight: FloatPointer, inverse: FloatPointer, dx: MutableFloatPointer,
+    dWeight: MutableFloatPointer, rows: Int, width: Int
+  ) {
+    for row in 0..<rows {
+      let g = dy + row * width
+      let v = x + row * width
+      let d = dx + row * width
+      let scale = inverse[row]
+      let s = Float8(repeating: scale)
+      var products = Float8.zero
+      var tail: Float = 0
+      var i = 0
+      while i &+ 8 <= width {
+        let n = load8(v, i) * s
+        let gi = load8(g, i)
+        store8(fma8(gi, n, load8(dWeight, i)), dWeight, i)
+        products = fma8(gi * load8(weight, i), n, products)
+        i &+= 8
+      }
+      while i < width {
+        let n = v[i] * scale
+        dWeight[i] += g[i] * n
+        tail += g[i] * weight[i] * n
+        i &+= 1
+      }
+      let mean = (sum8(products) + tail) / Float(width)
+      let m = Float8(repeating: mean)
+      i = 0
+      while i &+ 8 <= width {
+        let n = load8(v, i) * s
+        let direction = load8(g, i) * load8(weight, i) - n * m
+        store8(fma8(direction, s, load8(d, i)), d, i)
+        i &+= 8
+      }
+      while i < width {
+        d[i] += (g[i] * weight[i] - v[i] * scale * mean) * scale
+        i &+= 1
+      }
+    }
+  }
+
+  /// Rotates pairs (i, i + headDim/2) of every head in place (RoPE in Hugging Face's layout).
+  ///
+  /// `positions[row]` picks a row of `cosine` and `sine`, each `[positions, headDim/2]`; `inverse` rotates back, which is
+  /// the gradient of the rotation.
+  static func rope(
+    _ x: MutableFloatPointer, stride: Int, heads: Int, headDim: Int, positions: UnsafePointer<Int32>,
+    cosine: FloatPointer, sine: FloatPointer, rows: Int, inverse: Bool
+  ) {
+    let half = headDim / 2
+    let sign: Float = inverse ? -1 : 1
+    let s8 = Float8(repeating: sign)
+    for row in 0..<rows {
+      let c = cosine + Int(positions[row]) * half
+      let s = sine + Int(positions[row]) * half
+      for head in 0..<heads {
+        let low = x + row * stride + head * headDim
+        let high = low + half
+        var i = 0
+        while i &+ 8 <= half {
+          let a = load8(low, i)
+          let b = load8(high, i)
+          let ci = load8(c, i)
+          let si = load8(s, i) * s8
+          store8(a * ci - b * si, low, i)
+          store8(fma8(b, ci, a * si), high, i)
+          i &+= 8
+        }
+        while i < half {
+          let a = low[i]
+          let b = high[i]
+          low[i] = a * c[i] - b * s[i] * sign
+          high[i] = b * c[i] + a * s[i] * sign
+          i &+= 1
+        }
+      }
+    }
+  }
+
+  /// out = silu(gate) · up, where a row of `gateUp` is `width` gates, then `width` ups; silu(g) = g / (1 + e^-g).
+  static func siluGate(_ gateUp: FloatPointer, out: MutableFloatPointer, rows: Int, width: Int) {
+    for row in 0..<rows {
+      let gate = gateUp + row * 2 * width
+      let up = gate + width
+      let target = out + row * width
+      var i = 0
+      while i &+ 8 <= width {
+        let g = load8(gate, i)
+        store8(g / (1 + exp8(-g)) * load8(up, i), target, i)
+        i &+= 8
+      }
+      while i < width {
+        target[i] = gate[i] / (1 + exp1(-gate[i])) * up[i]
+        i &+= 1
+      }
+    }
+  }
+
+  /// Replaces `gateUp` by its gradient, given the gradient of ``siluGate``'s output, and writes that output once more
+  /// to `activation` (the gradient of the next matrix needs it).
+  static func siluGateBackward(
+    _ dActivation: FloatPointer, gateUp: MutableFloatPointer, activation: MutableFloatPointer, rows: Int, width: Int
+  ) {
+    for row in 0..<rows {
+      let gate = gateUp + row * 2 * width
+      let up = gate + width
+      let d = dActivation + row * width
+      let a = activation + row * width
+      var i = 0
+      while i &+ 8 <= width {
+        let g = load8(gate, i)
+        let u = load8(up, i)
+        let di = load8(d, i)
+        let sigmoid = 1 / (1 + exp8(-g))
+        let silu = g * sigmoid
+        store8(silu * u, a, i)
+        store8(di * silu, up, i)
+        store8(di * u * fma8(silu, 1 - sigmoid, sigmoid), gate, i)
+        i &+= 8
+      }
+      while i < width {
+        let g = gate[i]
+        let u = up[i]
+        let sigmoid = 1 / (1 + exp1(-g))
+        let silu = g * sigmoid
+        a[i] = silu * u
+        up[i] = d[i] * silu
+        gate[i] = d[i] * u * (silu * (1 - sigmoid) + sigmoid)
+        i &+= 1
+      }
+    }
+  }
+
+  /// Adds `bias` to every row.
+  static func addBias(_ bias: FloatPointer, to x: MutableFloatPointer, rows: Int, width: Int) {
+    for row in 0..<rows { add(bias, to: x + row * width, width) }
+  }
+
+  /// Adds the sum of all rows to `total`.
+  static func addColumnSums(_ x: FloatPointer, to total: MutableFloatPointer, rows: Int, width: Int) {
+    for row in 0..<rows { add(x + row * width, to: total, width) }
+  }
+
+  /// Replaces x_0…x_{count-1} by e^{x - maximum} and returns their sum.
+  @inline(__always) static func expRow(_ x: MutableFloatPointer, maximum: Float, count: Int) -> Float {
+    let m = Float8(repeating: maximum)
+    var sums = Float8.zero
+    var i = 0
+    while i &+ 8 <= count {
+      let e = exp8(load8(x, i) - m)
+      sums += e
+      store8(e, x, i)
+      i &+= 8
+    }
+    var sum = sum8(sums)
+    while i < count {
+      let e = exp1(x[i] - maximum)
+      sum += e
+      x[i] = e
+      i &+= 1
+    }
+    return sum
+  }
+
+  /// The largest of x_0…x_{count-1}; -∞ when there is none.
+  @inline(__always) static func maximum(_ x: FloatPointer, count: Int) -> Float {
+    var best8 = Float8(repeating: -.infinity)
+    var i = 0
+    while i &+ 8 <= count {
+      let v = load8(x, i)
+      best8.replace(with: v, where: v .> best8)
+      i &+= 8
+    }
+    var best = -Float.infinity
+    for lane in 0..<8 where best8[lane] > best { best = best8[lane] }
+    while i < count {
+      if x[i] > best { best = x[i] }
+      i &+= 1
+    }
+    return best
+  }
+
+  /// x *= factor.
+  @inline(__always) static func scale(_ x: MutableFloatPointer, by factor: Float, count: Int) {
+    let f = Float8(repeating: factor)
+    var i = 0
+    while i &+ 8 <= count {
+      store8(load8(x, i) * f, x, i)
+      i &+= 8
+    }
+    while i < count {
+      x[i] *= factor
+      i &+= 1
+    }
+  }
+}

@@ -1,0 +1,69 @@
+/// A transformer with its LM head on forests: scores what is read, and walks back the gradient of the scores.
+///
+/// A forest is computed in one or several passes: ``begin(rows:queries:training:)``, then ``score(_:_:)`` each time it
+/// has grown, and at last, while training, ``backward(_:_:gradient:into:)`` over all of it.
+public final class LanguageModel {
+  public let transformer: Transformer
+  private let head: Head
+  private var training: Activations?
+  private var inference: Activations?
+  private var current: Activations?
+  private var dHidden = FloatArena(count: 0)
+  private var rowsDone = 0
+  private var queriesDone = 0
+
+  public init(_ transformer: Transformer) {
+    self.transformer = transformer
+    head = Head(transformer.configuration)
+  }
+
+  public var configuration: ModelConfiguration { transformer.configuration }
+
+  private var outputEmbedding: FloatPointer { FloatPointer(transformer.weights.base + transformer.layout.head) }
+
+  /// Starts a forest that will grow to at most `rows` rows and `queries` outputs. For inference, only keys and values
+  /// are kept between layers.
+  public func begin(rows: Int, queries: Int, training isTraining: Bool) {
+    var kept = isTraining ? training : inference
+    if kept == nil || kept!.rowCapacity < rows || kept!.queryCapacity < queries {
+      let spare = kept == nil ? 0 : rows / 4
+      kept = Activations(
+        configuration, rows: max(rows + spare, kept?.rowCapacity ?? 0),
+        queries: max(queries + spare, kept?.queryCapacity ?? 0), training: isTraining)
+    }
+    if isTraining { training = kept } else { inference = kept }
+    current = kept
+    rowsDone = 0
+    queriesDone = 0
+    head.begin()
+  }
+
+  /// Computes rows and readouts that are new since the last call and returns the log-probabilities of all of `readouts`.
+  public func score(_ forest: Forest, _ readouts: Readouts) -> [Double] {
+    guard let current else { preconditionFailure("begin comes before score") }
+    transformer.forward(forest, into: current, firstRow: rowsDone, firstQuery: queriesDone)
+    rowsDone = forest.rowCount
+    queriesDone = forest.queryCount
+    return head.forward(readouts, hidden: current.hidden.base, embedding: outputEmbedding)
+  }
+
+  /// Computes a whole forest at once.
+  public func score(_ titles: TitleForest, training: Bool) -> [Double] {
+    begin(rows: titles.forest.rowCount, queries: titles.forest.queryCount, training: training)
+    return score(titles.forest, titles.readouts)
+  }
+
+  /// Adds to `arena` the gradient of a loss whose derivatives by the log-probabilities are `gradient`.
+  public func backward(
+    _ forest: Forest, _ readouts: Readouts, gradient: [Double], into arena: FloatArena
+  ) {
+    guard let current, current.keepsForBackward else { preconditionFailure("the forest was not scored for training") }
+    let count = forest.queryCount * configuration.hiddenSize
+    if dHidden.count < count { dHidden = FloatArena(count: count + count / 4) }
+    dHidden.base.update(repeating: 0, count: count)
+    head.backward(
+      readouts, gradient: gradient, hidden: current.hidden.base,
+      embedding: outputEmbedding, dHidden: dHidden.base, dEmbedding: arena.base + transformer.layout.head)
+    transformer.backward(forest, current, dHidden: dHidden.base, gradient: arena)
+  }
+}

@@ -1,0 +1,75 @@
+/// The exact item distribution of a model beside the target of its training: the content of `audit.json`.
+public struct AuditReport: Equatable, Sendable {
+  /// The model's distribution (the mean over prompts, where there are several) against the target.
+  public var metrics: DistributionMetrics
+  /// The title of each leaf; shape [leaves].
+  public var titles: [String]
+  /// Occurrences of each leaf in the training histories, without smoothing; shape [leaves].
+  public var counts: [Double]
+  /// With histories, the means over prompts of the divergence to the personal target; otherwise empty.
+  public var perPrompt: [Metric]
+
+  /// - Parameters:
+  ///   - policy: the probability of each leaf; shape [leaves].
+  ///   - target: the target weight of each leaf, in any unit; shape [leaves].
+  public init(
+    policy: [Double], target: [Double], titles: [String], counts: [Double], perPrompt: [Metric] = []
+  ) {
+    precondition(titles.count == policy.count && counts.count == policy.count, "one title and count per leaf")
+    metrics = DistributionMetrics(policy: policy, target: target)
+    self.titles = titles
+    self.counts = counts
+    self.perPrompt = perPrompt
+  }
+
+  /// The numbers that are compared, by name.
+  public var summary: [Metric] {
+    [
+      Metric("kl", metrics.kl), Metric("reverse_kl", metrics.reverseKL), Metric("js", metrics.js),
+      Metric("total_variation", metrics.totalVariation), Metric("effective_items", metrics.effectiveItems),
+    ]
+  }
+
+  /// The divergences are there for other readers; `init(json:)` computes them anew from the distributions.
+  public var json: JSON {
+    var members = summary.map { JSON.Member($0.name, JSON($0.value)) }
+    if !perPrompt.isEmpty { members.append(JSON.Member("per_prompt", .array(perPrompt.map(\.json)))) }
+    members += [
+      JSON.Member("policy", .array(metrics.policy.map { JSON($0) })),
+      JSON.Member("target", .array(metrics.target.map { JSON($0) })),
+      JSON.Member("titles", .array(titles.map { JSON($0) })),
+      JSON.Member("counts", .array(counts.map { JSON($0) })),
+    ]
+    return .object(members)
+  }
+
+  /// - Throws: `FlowerError` naming the file and the field.
+  public init(json: JSON, file: String) throws {
+    let record = try JSONRecord(json, place: file)
+    let (policy, target) = (try record.doubles("policy"), try record.doubles("target"))
+    let counts = try record.doubles("counts")
+    let titles = try record.array("titles").enumerated().map { index, json in
+      guard let title = json.string else {
+        throw FlowerError(.data, "\(file): title \(index + 1): expected a string, found \(json.kind)")
+      }
+      return title
+    }
+    for (key, length) in [("target", target.count), ("titles", titles.count), ("counts", counts.count)]
+    where length != policy.count {
+      throw FlowerError(
+        .data, "\(file): '\(key)': expected \(policy.count) entries as in 'policy', found \(length)")
+    }
+    for (key, weights) in [("policy", policy), ("target", target)] {
+      let sum = weights.reduce(0, +)
+      guard weights.allSatisfy({ $0 >= 0 }), sum > 0, sum.isFinite else {
+        throw FlowerError(.data, "\(file): '\(key)': expected numbers that are not negative and not all zero")
+      }
+    }
+    let perPrompt = try record.optional("per_prompt", "an array", \.array) ?? []
+    self.init(
+      policy: policy, target: target, titles: titles, counts: counts,
+      perPrompt: try perPrompt.enumerated().map {
+        try Metric(json: $0.element, place: "\(file): per_prompt \($0.offset + 1)")
+      })
+  }
+}

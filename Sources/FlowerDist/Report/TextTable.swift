@@ -1,0 +1,44 @@
+/// A table for the terminal: columns aligned, the first one at the left and the others at the right.
+struct TextTable {
+  var header: [String]
+  var rows: [[String]]
+  /// Columns a line may take; the first column is cut to make it so.
+  var width = 80
+
+  /// Lines without trailing spaces, a rule under the header.
+  var lines: [String] {
+    let cells = ([header] + rows).map { row in
+      header.indices.map { $0 < row.count ? Self.printable(row[$0]) : "" }
+    }
+    var widths = header.indices.map { column in cells.map { $0[column].count }.max() ?? 0 }
+    guard !widths.isEmpty else { return [] }
+    let others = widths.dropFirst().reduce(0) { $0 + $1 + 2 }
+    widths[0] = min(widths[0], max(width - others, 8))
+    let body = cells.map { row in
+      let first = Self.cut(row[0], to: widths[0])
+      let rest = zip(row, widths).dropFirst().map { "  " + Self.padding($0, to: $1) + $0 }
+      return Self.trimmed(first + Self.padding(first, to: widths[0]) + rest.joined())
+    }
+    let rule = widths.map { String(repeating: "─", count: $0) }.joined(separator: "  ")
+    return [body[0], rule] + body.dropFirst()
+  }
+
+  /// Cut to so many characters, the last one an ellipsis where something is missing.
+  static func cut(_ text: String, to width: Int) -> String {
+    text.count <= width ? text : width <= 0 ? "" : text.prefix(width - 1) + "…"
+  }
+
+  /// Without characters that could steer a terminal.
+  static func printable(_ text: String) -> String {
+    String(String.UnicodeScalarView(text.unicodeScalars.map { $0.isHarmless ? $0 : "\u{FFFD}" }))
+  }
+
+  private static func padding(_ text: String, to width: Int) -> String {
+    String(repeating: " ", count: max(width - text.count, 0))
+  }
+
+  private static func trimmed(_ line: String) -> String {
+    guard let end = line.lastIndex(where: { $0 != " " }) else { return "" }
+    return String(line[...end])
+  }
+}

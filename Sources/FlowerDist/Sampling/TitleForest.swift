@@ -1,0 +1,86 @@
+/// The forest of a micro-batch, grown along the catalogue's tree: which rows titles need, and where their states are read.
+///
+/// Paths of one prompt share the rows of their common prefixes. Over the catalogue a state is read only where there is a
+/// choice, and a title needs rows only up to its last real choice; over the vocabulary every state is read.
+public struct TitleForest: Sendable {
+  public let tree: CatalogueTree
+  public private(set) var forest = Forest()
+  public private(set) var readouts = Readouts()
+
+  /// Row by node, and where the log-probabilities of a node's options begin, for one prompt.
+  private struct Branches: Sendable {
+    var row: [Int: Int]
+    var options: [Int: Int] = [:]
+    var vocabulary: [Int: Int] = [:]
+  }
+
+  private var branches: [Branches] = []
+  /// Index of the list of option tokens by node.
+  private var setOfNode: [Int: Int] = [:]
+
+  public init(_ tree: CatalogueTree) { self.tree = tree }
+
+  public mutating func removeAll() {
+    forest.removeAll()
+    readouts.removeAll()
+    branches.removeAll(keepingCapacity: true)
+    setOfNode.removeAll(keepingCapacity: true)
+  }
+
+  public var promptCount: Int { branches.count }
+
+  /// Adds a prompt (at least one token) and returns its index.
+  public mutating func addPrompt(_ tokens: [Int32]) -> Int {
+    branches.append(Branches(row: [0: forest.addTrunk(tokens)]))
+    return branches.count - 1
+  }
+
+  /// Makes the state readable: adds the rows of its prefix that are missing, and the readout unless it is there.
+  ///
+  /// Over the catalogue a state without a choice is not read (and needs no row).
+  public mutating func read(prompt: Int, node: Int, support: Recipe.Objective.Support) {
+    switch support {
+    case .catalogue:
+      if !tree.isChoice(node) || branches[prompt].options[node] != nil { return }
+    case .vocabulary:
+      if branches[prompt].vocabulary[node] != nil { return }
+    }
+    let query = forest.read(row(prompt: prompt, node: node))
+    let set: Int
+    if let known = setOfNode[node] {
+      set = known
+    } else {
+      set = readouts.addSet(tree.optionTokens(of: node))
+      setOfNode[node] = set
+    }
+    switch support {
+    case .catalogue:
+      branches[prompt].options[node] = readouts.add(query: query, set: set, support: .options)
+    case .vocabulary:
+      branches[prompt].vocabulary[node] = readouts.add(query: query, set: set, support: .vocabulary)
+    }
+  }
+
+  /// Makes every state of a title readable.
+  public mutating func addTitle(prompt: Int, leaf: Int, support: Recipe.Objective.Support) {
+    for node in tree.path(toLeaf: leaf) { read(prompt: prompt, node: node, support: support) }
+  }
+
+  private mutating func row(prompt: Int, node: Int) -> Int {
+    if let row = branches[prompt].row[node] { return row }
+    var missing = [node]
+    while branches[prompt].row[Int(tree.parent[missing.last!])] == nil { missing.append(Int(tree.parent[missing.last!])) }
+    var row = branches[prompt].row[Int(tree.parent[missing.last!])]!
+    for node in missing.reversed() {
+      row = forest.addRow(tree.token[node], after: row)
+      branches[prompt].row[node] = row
+    }
+    return row
+  }
+
+  /// Indices of the log-probabilities of a state's options; `nil` where the state is not read.
+  public func scores(prompt: Int, node: Int, support: Recipe.Objective.Support) -> Range<Int>? {
+    let offset = support == .catalogue ? branches[prompt].options[node] : branches[prompt].vocabulary[node]
+    return offset.map { $0..<$0 + Int(tree.optionCount[node]) }
+  }
+}
