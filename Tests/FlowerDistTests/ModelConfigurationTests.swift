@@ -1,3 +1,4 @@
+import Foundation
 import Testing
 
 @testable import FlowerDist
@@ -115,6 +116,22 @@ struct ModelConfigurationTests {
   @Test func refusesLlamaWithBias() {
     let text = llama.replacing(#""attention_bias": false"#, with: #""attention_bias": true"#)
     #expect(flowerError { _ = try configuration(text) }?.description.contains("attention_bias") == true)
+  }
+
+  /// Directories that `transformers` wrote: the configuration names exactly the tensors that are there.
+  @Test(arguments: ["qwen2", "qwen2-one-layer", "llama", "llama-head-dim"])
+  func agreesWithWeights(model: String) throws {
+    let directory = TwinTests.directory.appending(path: model).path()
+    let layout = try ParameterLayout(ModelConfiguration(directory: directory))
+    let weights = try ModelWeights(directory: directory)
+    #expect(Set(weights.names) == Set(layout.parameters.map(\.name)))
+    var values = [Float](repeating: .nan, count: layout.count)
+    for parameter in layout.parameters {
+      try values.withUnsafeMutableBufferPointer {
+        try weights.read(parameter.name, shape: parameter.shape, into: .init(rebasing: $0[parameter.range]))
+      }
+    }
+    #expect(!values.contains { !$0.isFinite })
   }
 
   @Test func limitsLeaveRoomForProducts() {
