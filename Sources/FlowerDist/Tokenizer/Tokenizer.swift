@@ -31,7 +31,8 @@ public struct Tokenizer: Equatable, Sendable {
     self.merges = merges
     self.preTokenizer = preTokenizer
     self.normalizer = normalizer
-    self.addedTokens = addedTokens.sorted { $0.id < $1.id }
+    let addedTokens = addedTokens.sorted { $0.id < $1.id }
+    self.addedTokens = addedTokens
     self.ignoresMerges = ignoresMerges
     self.postProcessor = postProcessor
     addedContents = Dictionary(addedTokens.map { ($0.id, Array($0.content.utf8)) }) { first, _ in first }

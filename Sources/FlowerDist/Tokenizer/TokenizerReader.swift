@@ -19,8 +19,7 @@ extension Tokenizer {
 
     let model = try file["model"]
     try checkModel(model)
-    let added = try file["added_tokens"].elements().map(AddedToken.init)
-    let (vocabulary, addedTokens) = try Self.vocabulary(model["vocab"], added: added)
+    let (vocabulary, addedTokens) = try Self.vocabulary(model["vocab"], added: file["added_tokens"])
     self.init(
       vocabulary: vocabulary, merges: try Self.merges(model["merges"], vocabulary), preTokenizer: preTokenizer,
       normalizer: normalizer, addedTokens: addedTokens, ignoresMerges: try model["ignore_merges"].bool(default: false),
@@ -28,51 +27,66 @@ extension Tokenizer {
   }
 
   /// The tokens of the model, and the added ones with a note whether the model has them too.
-  private static func vocabulary(_ vocab: Field, added: [AddedToken]) throws -> (Vocabulary, [AddedToken]) {
-    var tokens: [[UInt8]] = []
-    var added = Dictionary(added.map { ($0.id, $0) }) { first, _ in first }
-    var taken = Set<Int32>()
-    for entry in try vocab.members() {
-      let id = try entry.id()
-      guard taken.insert(id).inserted else { throw entry.expected("an id that no other token has") }
-      var bytes = ByteAlphabet.bytes(entry.key)
-      if added[id] != nil {
-        guard added[id]?.content.utf8.elementsEqual(entry.key.utf8) == true else {
-          throw entry.expected("an id that no added token of other text has")
-        }
-        added[id]?.isInModel = true
-        // Outside the alphabet, or meaning other bytes in it, it is never the result of merges.
-        if bytes.map({ $0.elementsEqual(entry.key.utf8) }) != true { bytes = [] }
+  private static func vocabulary(_ vocab: Field, added: Field) throws -> (Vocabulary, [AddedToken]) {
+    var addedTokens: [Int32: AddedToken] = [:]
+    var contents = Set<[UInt8]>()
+    for field in try added.elements() {
+      let token = try AddedToken(field)
+      guard contents.insert(Array(token.content.utf8)).inserted else {
+        throw try field["content"].expected("a text that no other added token has")
       }
-      guard let bytes, !bytes.isEmpty || added[id] != nil else {
-        throw entry.expected("a token written in GPT-2's byte alphabet")
+      guard addedTokens.updateValue(token, forKey: token.id) == nil else {
+        throw try field["id"].expected("an id that no other added token has")
       }
-      if tokens.count <= Int(id) {
-        tokens.append(contentsOf: repeatElement([], count: Int(id) + 1 - tokens.count))
-      }
-      tokens[Int(id)] = bytes
     }
-    return (try Vocabulary(tokens, file: vocab.place), Array(added.values))
+
+    var tokens: [[UInt8]] = []
+    var isTaken: [Bool] = []
+    for (key, value) in try vocab.object().lazy.map({ ($0.key, $0.value) }) {
+      func entry() -> Field { vocab.member(key, value) }
+      guard let id = value.int, (0..<Vocabulary.idLimit).contains(id) else { throw entry().expected(Field.idRange) }
+      if tokens.count <= id {
+        tokens.append(contentsOf: repeatElement([], count: id + 1 - tokens.count))
+        isTaken.append(contentsOf: repeatElement(false, count: id + 1 - isTaken.count))
+      }
+      guard !isTaken[id] else { throw entry().expected("an id that no other token has") }
+      isTaken[id] = true
+      let bytes = ByteAlphabet.bytes(key)
+      if let token = addedTokens[Int32(id)] {
+        guard token.content.utf8.elementsEqual(key.utf8) else {
+          throw entry().expected("an id that no added token of other text has")
+        }
+        addedTokens[Int32(id)]?.isInModel = true
+        // Outside the alphabet, or meaning other bytes in it, it is never the result of merges.
+        if let bytes, bytes.elementsEqual(key.utf8) { tokens[id] = bytes }
+      } else {
+        guard let bytes, !bytes.isEmpty else { throw entry().expected("a token written in GPT-2's byte alphabet") }
+        tokens[id] = bytes
+      }
+    }
+
+    let vocabulary = try Vocabulary(tokens, file: vocab.place)
+    for token in addedTokens.values where !token.isInModel {
+      // The `tokenizers` library would use the model's id.
+      guard let bytes = ByteAlphabet.bytes(token.content), let id = vocabulary.id(bytes) else { continue }
+      throw added.expected("the id \(id) of model.vocab for \(JSON(token.content))")
+    }
+    return (vocabulary, Array(addedTokens.values))
   }
 
   private static func merges(_ field: Field, _ vocabulary: Vocabulary) throws -> MergeTable {
-    let elements = try field.elements()
+    let elements = try field.array()
     var table = MergeTable(capacity: elements.count)
     for (rank, element) in elements.enumerated() {
-      let halves: [Substring]
-      if let pair = element.value?.array {
-        halves = pair.compactMap { $0.string.map { Substring($0) } }
-      } else {
-        halves = try element.string().split(separator: " ", omittingEmptySubsequences: false)
-      }
-      guard halves.count == 2, let left = ByteAlphabet.bytes(halves[0]), let right = ByteAlphabet.bytes(halves[1])
-      else {
-        throw element.expected("two tokens, as \"a b\" or [\"a\", \"b\"]")
-      }
+      func entry() -> Field { field.element(rank, element) }
+      let pair = element.array?.map { $0.string ?? "" } ?? element.string.map(halves)
+      guard let pair, pair.count == 2,
+        let left = ByteAlphabet.bytes(pair[0]), let right = ByteAlphabet.bytes(pair[1])
+      else { throw entry().expected("two tokens, as \"a b\" or [\"a\", \"b\"]") }
       guard let leftID = vocabulary.id(left), let rightID = vocabulary.id(right), let id = vocabulary.id(left + right)
-      else { throw element.expected("two tokens of model.vocab that make a third one") }
+      else { throw entry().expected("two tokens of model.vocab that make a third one") }
       let merge = MergeTable.Merge(left: leftID, right: rightID, rank: Int32(rank), id: id)
-      guard table.insert(merge) else { throw element.expected("a pair that is not listed before") }
+      guard table.insert(merge) else { throw entry().expected("a pair that is not listed before") }
     }
     return table
   }
@@ -142,6 +156,12 @@ extension PreTokenizer {
   }
 }
 
+/// The parts of a text between single spaces.
+private func halves(_ text: String) -> [String] {
+  let parts = text.utf8.split(separator: UInt8(ascii: " "), omittingEmptySubsequences: false)
+  return parts.map { String(decoding: $0, as: UTF8.self) }
+}
+
 /// Refuses the parts of a BPE model that are not byte-level or not deterministic.
 private func checkModel(_ model: Field) throws {
   guard try model["type"].string() == "BPE" else { throw try model["type"].expected("\"BPE\"") }
@@ -158,18 +178,18 @@ private func checkModel(_ model: Field) throws {
 private struct Field {
   let file: String
   var path = ""
-  /// The key of the last step of the path.
-  var key = ""
   let value: JSON?
+
+  static let idRange = "an integer from 0 to \(Vocabulary.idLimit - 1)"
 
   var place: String { path.isEmpty ? file : "\(file): \(path)" }
 
   func expected(_ what: String) -> FlowerError {
     let found: String
     switch value {
-    case nil: found = "nothing"
-    case .string?, .number?, .bool?: found = String(value!.description.prefix(200))
-    case let value?: found = value.kind
+    case nil: found = "missing"
+    case let value? where value.array != nil || value.object != nil: found = value.kind
+    case let value?: found = String(value.description.prefix(200))
     }
     return FlowerError(.data, "\(place) is \(found); expected \(what)")
   }
@@ -179,24 +199,34 @@ private struct Field {
   subscript(key: String) -> Field {
     get throws {
       guard value?.object != nil else { throw expected("an object") }
-      return Field(file: file, path: path.isEmpty ? key : "\(path).\(key)", key: key, value: value?[key])
+      return Field(file: file, path: path.isEmpty ? key : "\(path).\(key)", value: value?[key])
     }
   }
 
-  func members() throws -> [Field] {
-    guard let members = value?.object else { throw expected("an object") }
-    return members.map { Field(file: file, path: "\(path)[\(JSON($0.key))]", key: $0.key, value: $0.value) }
+  func member(_ key: String, _ value: JSON) -> Field {
+    Field(file: file, path: "\(path)[\(JSON(key))]", value: value)
   }
 
-  func elements() throws -> [Field] {
-    guard let elements = value?.array else { throw expected("an array") }
-    return elements.enumerated().map { Field(file: file, path: "\(path)[\($0)]", value: $1) }
+  func element(_ index: Int, _ value: JSON) -> Field {
+    Field(file: file, path: "\(path)[\(index)]", value: value)
   }
+
+  func object() throws -> [JSON.Member] {
+    guard let members = value?.object else { throw expected("an object") }
+    return members
+  }
+
+  func array() throws -> [JSON] {
+    guard let elements = value?.array else { throw expected("an array") }
+    return elements
+  }
+
+  func elements() throws -> [Field] { try array().enumerated().map(element) }
 
   /// Refuses keys other than these and `type`.
   func allow(_ keys: [String]) throws {
-    for member in try members() where member.key != "type" && !keys.contains(member.key) {
-      throw member.expected("no such key")
+    for other in try object() where other.key != "type" && !keys.contains(other.key) {
+      throw member(other.key, other.value).expected("no such key")
     }
   }
 
@@ -213,7 +243,7 @@ private struct Field {
 
   func id() throws -> Int32 {
     guard let id = value?.int, (0..<Vocabulary.idLimit).contains(id) else {
-      throw expected("an integer from 0 to \(Vocabulary.idLimit - 1)")
+      throw expected(Self.idRange)
     }
     return Int32(id)
   }

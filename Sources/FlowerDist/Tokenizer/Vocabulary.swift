@@ -1,7 +1,7 @@
 /// The bytes of every token, by id, and the ids of bytes.
 struct Vocabulary: Equatable, Sendable {
   /// Ids from here on are refused: tables are as long as the largest id.
-  static let idLimit = 1 << 24
+  static let idLimit = 1 << 22
 
   /// All tokens' bytes, one after the other.
   private var bytes: [UInt8] = []
