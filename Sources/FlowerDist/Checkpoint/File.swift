@@ -94,9 +94,9 @@ extension FlowerError {
 
 extension File {
   /// Opens a file for lines at its end; it is made if there is none.
-  convenience init(appending path: String) throws {
-    let descriptor = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0o644)
-    guard descriptor >= 0 else { throw FlowerError(.cannotWrite, reason: "cannot open \(path)") }
-    self.init(descriptor: descriptor, path: path)
+  init(appending path: String) throws {
+    self.path = path
+    descriptor = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0o666)
+    guard descriptor >= 0 else { throw FlowerError(.cannotWrite, reason: "cannot write \(path)") }
   }
 }

@@ -52,3 +52,8 @@ struct SHA256: ~Copyable {
     try hex(of: File(reading: path))
   }
 }
+
+extension String {
+  /// SHA-256 of the UTF-8 bytes, hexadecimal.
+  var sha256: String { SHA256.hex(of: Array(utf8)) }
+}

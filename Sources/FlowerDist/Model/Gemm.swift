@@ -39,7 +39,13 @@ enum Gemm {
   }
 
   /// Threads that one rank's products use; results depend on it in the last bit.
-  static func setThreads(_ count: Int) { openblas_set_num_threads(Int32(count)) }
+  static var threads: Int {
+    get { Int(openblas_get_num_threads()) }
+    set { openblas_set_num_threads(Int32(newValue)) }
+  }
+
+  /// OpenBLAS's version and build options.
+  static var configuration: String { String(cString: openblas_get_config()) }
 
   /// The name of the kernel that OpenBLAS chose for this CPU, e.g. `SkylakeX`.
   static var kernelName: String { String(cString: openblas_get_corename()) }

@@ -1,0 +1,72 @@
+import Foundation
+
+/// Where a run runs: what environment.json keeps and the start table shows.
+struct Environment {
+  private let communicator: any Communicator
+  private let catalogue: Catalogue
+  private let cores: Int
+  private let coresByRank: [Int]
+
+  /// Collective: every rank says how many cores it may use.
+  init(_ communicator: any Communicator, catalogue: Catalogue) {
+    self.communicator = communicator
+    self.catalogue = catalogue
+    cores = ProcessInfo.processInfo.processorCount
+    coresByRank = communicator.gather(Array(String(Self.allowedCores).utf8)).map {
+      Int(String(decoding: $0, as: UTF8.self)) ?? 1
+    }
+  }
+
+  /// Cores that this process may run on.
+  private static var allowedCores: Int {
+    var set = cpu_set_t()
+    guard sched_getaffinity(0, MemoryLayout<cpu_set_t>.size, &set) == 0 else { return 1 }
+    return withUnsafeBytes(of: set) { $0.reduce(0) { $0 + $1.nonzeroBitCount } }
+  }
+
+  private var ranksByHost: [(host: String, ranks: Int)] {
+    var result: [(host: String, ranks: Int)] = []
+    for host in communicator.hosts {
+      if let index = result.firstIndex(where: { $0.host == host }) { result[index].ranks += 1 } else { result.append((host, 1)) }
+    }
+    return result
+  }
+
+  var rows: [(key: String, value: String)] {
+    let hosts = ranksByHost
+    let shown = hosts.prefix(4).map { hosts.count == 1 ? $0.host : "\($0.host) (\($0.ranks))" }
+    return [
+      ("ranks", "\(communicator.size) on \(shown.joined(separator: ", "))\(hosts.count > 4 ? " and \(hosts.count - 4) more" : "")"),
+      ("threads", "\(Gemm.threads) per rank, OpenBLAS \(Gemm.kernelName), \(cores) cores on \(communicator.hosts[0])"),
+    ]
+  }
+
+  var warnings: [String] {
+    ranksByHost.filter { $0.host == communicator.hosts[0] && $0.ranks * Gemm.threads > cores }.map {
+      "warning: \($0.ranks) ranks x \(Gemm.threads) threads on \(cores) cores of \($0.host): they will wait for each other"
+    }
+  }
+
+  private static var cpu: String {
+    let info = (try? String(contentsOfFile: "/proc/cpuinfo", encoding: .utf8)) ?? ""
+    let line = info.split(separator: "\n").first { $0.hasPrefix("model name") }
+    return line?.split(separator: ":").last.map { $0.trimmingCharacters(in: .whitespaces) } ?? "unknown"
+  }
+
+  var json: JSON {
+    let variables = ProcessInfo.processInfo.environment
+    return [
+      // The launcher knows the repository; a worker started by hand does not.
+      "git_revision": variables["FLOWER_GIT_REVISION"].map { JSON($0) } ?? .null,
+      "git_dirty": variables["FLOWER_GIT_DIRTY"].map { JSON($0 == "1") } ?? .null,
+      "version": JSON(flowerVersion), "cpu": JSON(Self.cpu), "cores": JSON(cores),
+      "blas": JSON(Gemm.configuration), "blas_kernel": JSON(Gemm.kernelName), "threads_per_rank": JSON(Gemm.threads),
+      "ranks": JSON(communicator.size), "hosts": .array(communicator.hosts.map { JSON($0) }),
+      "cores_by_rank": .array(coresByRank.map { JSON($0) }), "data_sha256": JSON(catalogue.dataset.digest),
+      "started": JSON(Date.now.ISO8601Format()),
+    ]
+  }
+}
+
+/// The version of this program.
+public let flowerVersion = "0.1.0"
