@@ -17,11 +17,12 @@ struct Environment {
     }
   }
 
-  /// Cores that this process may run on.
+  /// Cores that this process may run on, from the mask that Linux shows.
   private static var allowedCores: Int {
-    var set = cpu_set_t()
-    guard sched_getaffinity(0, MemoryLayout<cpu_set_t>.size, &set) == 0 else { return 1 }
-    return withUnsafeBytes(of: set) { $0.reduce(0) { $0 + $1.nonzeroBitCount } }
+    let status = (try? String(contentsOfFile: "/proc/self/status", encoding: .utf8)) ?? ""
+    let line = status.split(separator: "\n").first { $0.hasPrefix("Cpus_allowed:") }
+    let bits = line?.dropFirst("Cpus_allowed:".count).compactMap(\.hexDigitValue).reduce(0) { $0 + $1.nonzeroBitCount }
+    return max(bits ?? 1, 1)
   }
 
   private var ranksByHost: [(host: String, ranks: Int)] {

@@ -1,3 +1,5 @@
+import Foundation
+
 /// A run from its recipe to its last checkpoint: steps, validation, checkpoints, and what a user sees of it.
 public final class TrainingLoop {
   /// How a run begins.
@@ -56,6 +58,15 @@ public final class TrainingLoop {
       for note in notes + environment.warnings { progress?.note(note) }
       if run.attempt > 1 { progress?.note("attempt \(run.attempt) goes on after step \(trainer.step)") }
     }
+  }
+
+  /// The resolved recipe with what it will need, in words; nothing is written.
+  public static func plan(_ recipe: Recipe, _ communicator: any Communicator) throws -> String {
+    let setup = try communicator.together { try RunSetup(recipe) }
+    let trainer = try Trainer(recipe, setup.catalogue, LanguageModel(setup.transformer), communicator)
+    let environment = Environment(communicator, catalogue: setup.catalogue)
+    let rows = RunPlan(setup, trainer, communicator).rows + environment.rows
+    return recipe.yaml + "\n" + ProgressLine.startTable(rows) + environment.warnings.map { "\n" + $0 }.joined()
   }
 
   /// Trains to the end. Throws `interrupted` after saving when a signal asked to stop.
@@ -137,7 +148,7 @@ public final class TrainingLoop {
         try store.commit(
           step: step,
           required: (0..<communicator.size).map { OptimizerShards.fileName(rank: $0, of: communicator.size) })
-        try store.prune(keep: recipe.checkpoint.keep)
+        try store.prune(keep: recipe.checkpoint.keep, protecting: [step])
       }
     }
     lastSaved = step
@@ -201,7 +212,7 @@ public final class TrainingLoop {
     }
     let sees = (try? File.contents(of: path)) == nonce
     let all = communicator.gather([sees ? 1 : 0])
-    if communicator.isRoot { try? File.remove(path) }
+    if communicator.isRoot { unlink(path) }
     let blind = all.indices.filter { all[$0] == [0] }
     if !blind.isEmpty {
       throw FlowerError(

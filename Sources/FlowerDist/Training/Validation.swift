@@ -36,7 +36,7 @@ struct Validation {
       let list = lists[index * 10..<index * 10 + 10].map { Int32($0) }.filter { $0 >= 0 }
       tally.add(list, target: catalogue.tree.leafOfItem[Int(example.item!)])
     }
-    let metrics = RankingMetrics(tally: tally, titles: catalogue.leafTitles, groups: catalogue.groups).atCutoff[0]
+    let metrics = RankingMetrics(tally: tally, titles: catalogue.leafTitles, groups: catalogue.groups).atCutoffs[0]
     let both = [Metric("hr@10", metrics.hitRate.value), Metric("ndcg@10", metrics.ndcg.value)]
     return recipe.validation.metric == .hrAt10 ? both : both.reversed()
   }

@@ -1,0 +1,42 @@
+import ArgumentParser
+import FlowerDist
+
+struct Train: ParsableCommand {
+  static let configuration = CommandConfiguration(abstract: "Train a model by a recipe, alone or under mpirun.")
+
+  @Argument(help: "A recipe, RECIPE.yaml.")
+  var recipe: String
+
+  @Option(name: .customLong("set"), help: ArgumentHelp("Override a key of the recipe; may be repeated.", valueName: "key=value"))
+  var overrides: [String] = []
+
+  @Option(help: "The run's name; the recipe's unless given.")
+  var name: String?
+
+  @Option(help: ArgumentHelp("Go on from the newest whole checkpoint, or from this one.", valueName: "latest|PATH"))
+  var resume: String?
+
+  @Flag(help: "Print the resolved recipe, memory and step plan, and train nothing.")
+  var dryRun = false
+
+  func run() throws {
+    let ranks = try Ranks.join()
+    let recipe = try ranks.together {
+      var recipe = try Recipe.read(path: self.recipe, overrides: overrides)
+      if let name { recipe.name = name }
+      return recipe
+    }
+    if dryRun {
+      let plan = try TrainingLoop.plan(recipe, ranks)
+      if ranks.isRoot { print(plan) }
+      return
+    }
+    let start: TrainingLoop.Start =
+      switch resume {
+      case nil: .fresh
+      case "latest": .latest
+      case .some(let path): .checkpoint(path)
+      }
+    try TrainingLoop(recipe, start: start, ranks).train()
+  }
+}
