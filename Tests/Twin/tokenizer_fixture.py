@@ -43,15 +43,16 @@ def byte_level(add_prefix_space=False, use_regex=False):
     return pre_tokenizers.ByteLevel(add_prefix_space=add_prefix_space, use_regex=use_regex)
 
 
-def train(pre_tokenizer, normalizer=None, ignore_merges=False, added=()):
-    tokenizer = Tokenizer(models.BPE(ignore_merges=ignore_merges))
+def train(pre_tokenizer, normalizer=None, ignore_merges=False, added=(), alphabet=None, unknown=None):
+    tokenizer = Tokenizer(models.BPE(ignore_merges=ignore_merges, unk_token=unknown))
     tokenizer.pre_tokenizer = pre_tokenizer
     tokenizer.decoder = decoders.ByteLevel()
     if normalizer:
         tokenizer.normalizer = normalizer
-    alphabet = pre_tokenizers.ByteLevel.alphabet()
-    tokenizer.train_from_iterator(
-        TRAINING, trainers.BpeTrainer(vocab_size=340, initial_alphabet=alphabet, show_progress=False))
+    trainer = trainers.BpeTrainer(
+        vocab_size=340, initial_alphabet=pre_tokenizers.ByteLevel.alphabet() if alphabet is None else alphabet,
+        special_tokens=[unknown] if unknown else [], show_progress=False)
+    tokenizer.train_from_iterator(TRAINING, trainer)
     tokenizer.add_tokens(list(added))
     return tokenizer
 
@@ -66,6 +67,8 @@ TOKENIZERS = {
     "llama3": train(pre_tokenizers.Sequence([split(LLAMA3), byte_level()]), ignore_merges=True),
     "digits": train(
         pre_tokenizers.Sequence([pre_tokenizers.Digits(individual_digits=True), byte_level(use_regex=True)])),
+    "lacks bytes": train(byte_level(use_regex=True), alphabet=[]),
+    "unknown token": train(byte_level(use_regex=True), alphabet=[], unknown="<\u00a0unknown>"),
     "digit runs": train(pre_tokenizers.Sequence([pre_tokenizers.Digits(), byte_level()])),
 }
 

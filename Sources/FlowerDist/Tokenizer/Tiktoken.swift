@@ -17,6 +17,7 @@ extension Tokenizer {
       tokens.append(Array(bytes))
     }
     let vocabulary = try Vocabulary(tokens, file: path)
+    guard vocabulary.isComplete else { throw FlowerError(.data, "\(path): expected a token for each of the 256 bytes") }
     var merger = Merger(MergeTable(capacity: tokens.count))
     var rank: Int32 = 0
     for (id, token) in tokens.enumerated() where token.count > 1 {

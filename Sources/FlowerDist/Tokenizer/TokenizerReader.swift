@@ -4,8 +4,8 @@ extension Tokenizer {
   /// Reads a Hugging Face `tokenizer.json`.
   ///
   /// Read are byte-level BPE models: `pre_tokenizer` ByteLevel, alone or after Split (with the pattern of GPT-2, Qwen2
-  /// or Llama 3) and Digits; `normalizer` NFC or none; `decoder` ByteLevel; every byte a token. `post_processor` is kept
-  /// but not run, `truncation` and `padding` are ignored.
+  /// or Llama 3) and Digits; `normalizer` NFC or none; `decoder` ByteLevel. `post_processor` is kept but not run,
+  /// `truncation` and `padding` are ignored.
   ///
   /// - Throws: `FlowerError` (data) that names the file, the key path and what was expected.
   public init(contentsOf path: String) throws {
@@ -23,6 +23,7 @@ extension Tokenizer {
     self.init(
       vocabulary: vocabulary, merges: try Self.merges(model["merges"], vocabulary), preTokenizer: preTokenizer,
       normalizer: normalizer, addedTokens: addedTokens, ignoresMerges: try model["ignore_merges"].bool(default: false),
+      unknownToken: try Self.unknownToken(model, vocabulary, addedTokens),
       postProcessor: postProcessor.flatMap { $0.isNull ? nil : $0.description })
   }
 
@@ -72,6 +73,21 @@ extension Tokenizer {
       throw added.expected("the id \(id) of model.vocab for \(JSON(token.content))")
     }
     return (vocabulary, Array(addedTokens.values))
+  }
+
+  private static func unknownToken(
+    _ model: JSONField, _ vocabulary: Vocabulary, _ addedTokens: [AddedToken]
+  ) throws -> Int32? {
+    let field = try model["unk_token"]
+    guard field.isPresent else { return nil }
+    let text = try field.string()
+    let added = addedTokens.first { $0.isInModel && $0.content.utf8.elementsEqual(text.utf8) }
+    let id = added?.id ?? ByteAlphabet.bytes(text).flatMap { vocabulary.id($0) }
+    // Where every byte is a token it never occurs.
+    guard !vocabulary.isComplete else { return id }
+    guard let id else { throw field.expected("a token of model.vocab") }
+    if try model["fuse_unk"].bool(default: false) { throw try model["fuse_unk"].expected("false") }
+    return id
   }
 
   private static func merges(_ field: JSONField, _ vocabulary: Vocabulary) throws -> MergeTable {
