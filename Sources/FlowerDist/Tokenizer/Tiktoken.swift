@@ -9,7 +9,7 @@ extension Tokenizer {
   /// - Throws: `FlowerError` (data) that names file and line.
   public init(tiktoken path: String) throws {
     var tokens: [[UInt8]] = []
-    for (index, line) in try contents(of: path).split(separator: UInt8(ascii: "\n")).enumerated() {
+    for (index, line) in try Self.fileContents(path).split(separator: UInt8(ascii: "\n")).enumerated() {
       let fields = line.split(separator: UInt8(ascii: " "))
       guard fields.count == 2, let bytes = Data(base64Encoded: fields[0]), !bytes.isEmpty,
         Int(String(decoding: fields[1], as: UTF8.self)) == index, index < Vocabulary.idLimit
@@ -17,6 +17,7 @@ extension Tokenizer {
       tokens.append(Array(bytes))
     }
     let vocabulary = try Vocabulary(tokens, file: path)
+    guard vocabulary.isComplete else { throw FlowerError(.data, "\(path): expected a token for each of the 256 bytes") }
     var merger = Merger(MergeTable(capacity: tokens.count))
     var rank: Int32 = 0
     for (id, token) in tokens.enumerated() where token.count > 1 {

@@ -16,6 +16,8 @@ public struct Tokenizer: Equatable, Sendable {
   let addedTokens: [AddedToken]
   /// Whether a piece that is a token needs no merges to become it.
   let ignoresMerges: Bool
+  /// Stands for a byte that the vocabulary lacks; without one, such bytes are left out.
+  let unknownToken: Int32?
   /// The file's `post_processor`, which `encode` does not run, kept for writing.
   let postProcessor: String?
 
@@ -25,7 +27,8 @@ public struct Tokenizer: Equatable, Sendable {
 
   init(
     vocabulary: Vocabulary, merges: MergeTable, preTokenizer: PreTokenizer, normalizer: Normalizer = .none,
-    addedTokens: [AddedToken] = [], ignoresMerges: Bool = false, postProcessor: String? = nil
+    addedTokens: [AddedToken] = [], ignoresMerges: Bool = false, unknownToken: Int32? = nil,
+    postProcessor: String? = nil
   ) {
     self.vocabulary = vocabulary
     self.merges = merges
@@ -34,6 +37,7 @@ public struct Tokenizer: Equatable, Sendable {
     let addedTokens = addedTokens.sorted { $0.id < $1.id }
     self.addedTokens = addedTokens
     self.ignoresMerges = ignoresMerges
+    self.unknownToken = unknownToken
     self.postProcessor = postProcessor
     addedContents = Dictionary(addedTokens.map { ($0.id, Array($0.content.utf8)) }) { first, _ in first }
     rawMatcher = AddedTokenMatcher(addedTokens.filter { !$0.isNormalized }.map { ($0.id, $0.content) })
@@ -54,7 +58,8 @@ public struct Tokenizer: Equatable, Sendable {
 
   /// The tokens of a text, in O(n log n) of its length.
   ///
-  /// Without a normaliser (and `add_prefix_space`), `decode` gives back the same bytes.
+  /// Without a normaliser and `add_prefix_space`, and where the vocabulary has every byte, `decode` gives back the same
+  /// bytes.
   public func encode(_ text: String) -> [Int32] {
     var ids: [Int32] = []
     var merger = Merger(merges)
@@ -82,7 +87,14 @@ public struct Tokenizer: Equatable, Sendable {
         continue
       }
       let start = ids.count
-      for byte in piece { ids.append(vocabulary.byteTokens[Int(byte)]) }
+      for byte in piece {
+        let id = vocabulary.byteTokens[Int(byte)]
+        if id >= 0 {
+          ids.append(id)
+        } else if let unknownToken {
+          ids.append(unknownToken)
+        }
+      }
       merger.merge(&ids, from: start)
     }
   }

@@ -4,13 +4,13 @@ extension Tokenizer {
   /// Reads a Hugging Face `tokenizer.json`.
   ///
   /// Read are byte-level BPE models: `pre_tokenizer` ByteLevel, alone or after Split (with the pattern of GPT-2, Qwen2
-  /// or Llama 3) and Digits; `normalizer` NFC or none; `decoder` ByteLevel; every byte a token. `post_processor` is kept
-  /// but not run, `truncation` and `padding` are ignored.
+  /// or Llama 3) and Digits; `normalizer` NFC or none; `decoder` ByteLevel. `post_processor` is kept but not run,
+  /// `truncation` and `padding` are ignored.
   ///
   /// - Throws: `FlowerError` (data) that names the file, the key path and what was expected.
   public init(contentsOf path: String) throws {
-    let bytes = try contents(of: path)
-    let file = try Field(file: path, value: bytes.withUnsafeBytes { try JSON(parsing: $0, file: path) })
+    let bytes = try Self.fileContents(path)
+    let file = try JSONField(file: path, value: bytes.withUnsafeBytes { try JSON(parsing: $0, file: path) })
     let postProcessor = try file["post_processor"].value
     let preTokenizer = try PreTokenizer(file["pre_tokenizer"])
     let normalizer = try Normalizer(file["normalizer"])
@@ -23,11 +23,12 @@ extension Tokenizer {
     self.init(
       vocabulary: vocabulary, merges: try Self.merges(model["merges"], vocabulary), preTokenizer: preTokenizer,
       normalizer: normalizer, addedTokens: addedTokens, ignoresMerges: try model["ignore_merges"].bool(default: false),
+      unknownToken: try Self.unknownToken(model, vocabulary, addedTokens),
       postProcessor: postProcessor.flatMap { $0.isNull ? nil : $0.description })
   }
 
   /// The tokens of the model, and the added ones with a note whether the model has them too.
-  private static func vocabulary(_ vocab: Field, added: Field) throws -> (Vocabulary, [AddedToken]) {
+  private static func vocabulary(_ vocab: JSONField, added: JSONField) throws -> (Vocabulary, [AddedToken]) {
     var addedTokens: [Int32: AddedToken] = [:]
     var contents = Set<[UInt8]>()
     for field in try added.elements() {
@@ -43,8 +44,8 @@ extension Tokenizer {
     var tokens: [[UInt8]] = []
     var isTaken: [Bool] = []
     for (key, value) in try vocab.object().lazy.map({ ($0.key, $0.value) }) {
-      func entry() -> Field { vocab.member(key, value) }
-      guard let id = value.int, (0..<Vocabulary.idLimit).contains(id) else { throw entry().expected(Field.idRange) }
+      func entry() -> JSONField { vocab.member(key, value) }
+      guard let id = value.int, (0..<Vocabulary.idLimit).contains(id) else { throw entry().expected(JSONField.idRange) }
       if tokens.count <= id {
         tokens.append(contentsOf: repeatElement([], count: id + 1 - tokens.count))
         isTaken.append(contentsOf: repeatElement(false, count: id + 1 - isTaken.count))
@@ -74,11 +75,26 @@ extension Tokenizer {
     return (vocabulary, Array(addedTokens.values))
   }
 
-  private static func merges(_ field: Field, _ vocabulary: Vocabulary) throws -> MergeTable {
+  private static func unknownToken(
+    _ model: JSONField, _ vocabulary: Vocabulary, _ addedTokens: [AddedToken]
+  ) throws -> Int32? {
+    let field = try model["unk_token"]
+    guard field.isPresent else { return nil }
+    let text = try field.string()
+    let added = addedTokens.first { $0.isInModel && $0.content.utf8.elementsEqual(text.utf8) }
+    let id = added?.id ?? ByteAlphabet.bytes(text).flatMap { vocabulary.id($0) }
+    // Where every byte is a token it never occurs.
+    guard !vocabulary.isComplete else { return id }
+    guard let id else { throw field.expected("a token of model.vocab") }
+    if try model["fuse_unk"].bool(default: false) { throw try model["fuse_unk"].expected("false") }
+    return id
+  }
+
+  private static func merges(_ field: JSONField, _ vocabulary: Vocabulary) throws -> MergeTable {
     let elements = try field.array()
     var table = MergeTable(capacity: elements.count)
     for (rank, element) in elements.enumerated() {
-      func entry() -> Field { field.element(rank, element) }
+      func entry() -> JSONField { field.element(rank, element) }
       let pair = element.array?.map { $0.string ?? "" } ?? element.string.map(halves)
       guard let pair, pair.count == 2,
         let left = ByteAlphabet.bytes(pair[0]), let right = ByteAlphabet.bytes(pair[1])
@@ -93,7 +109,7 @@ extension Tokenizer {
 }
 
 extension Tokenizer.Normalizer {
-  fileprivate init(_ field: Field) throws {
+  fileprivate init(_ field: JSONField) throws {
     guard field.isPresent else {
       self = .none
       return
@@ -104,7 +120,7 @@ extension Tokenizer.Normalizer {
 }
 
 extension AddedToken {
-  fileprivate init(_ field: Field) throws {
+  fileprivate init(_ field: JSONField) throws {
     let special = try field["special"].bool(default: false)
     self.init(
       id: try field["id"].id(), content: try field["content"].string(), isSpecial: special,
@@ -117,7 +133,7 @@ extension AddedToken {
 }
 
 extension PreTokenizer {
-  fileprivate init(_ field: Field) throws {
+  fileprivate init(_ field: JSONField) throws {
     self.init(steps: try Self.steps(field))
     for step in steps.dropLast() {
       if case .byteLevel = step { throw field.expected("ByteLevel as the last step only") }
@@ -125,21 +141,21 @@ extension PreTokenizer {
     guard case .byteLevel = steps.last else { throw field.expected("ByteLevel as the last step") }
   }
 
-  private static func steps(_ field: Field) throws -> [Step] {
+  private static func steps(_ field: JSONField) throws -> [Step] {
     let type = try field["type"]
     switch try type.string() {
     case "Sequence":
-      try field.allow(["pretokenizers"])
+      try field.allow(["type", "pretokenizers"])
       return try field["pretokenizers"].elements().flatMap(steps)
     case "ByteLevel":
-      try field.allow(["add_prefix_space", "trim_offsets", "use_regex"])
+      try field.allow(["type", "add_prefix_space", "trim_offsets", "use_regex"])
       let addPrefixSpace = try field["add_prefix_space"].bool(default: true)
       return [.byteLevel(addPrefixSpace: addPrefixSpace, useRegex: try field["use_regex"].bool(default: true))]
     case "Digits":
-      try field.allow(["individual_digits"])
+      try field.allow(["type", "individual_digits"])
       return [.digits(individual: try field["individual_digits"].bool(default: false))]
     case "Split":
-      try field.allow(["pattern", "behavior", "invert"])
+      try field.allow(["type", "pattern", "behavior", "invert"])
       let regex = try field["pattern"]["Regex"]
       let text = try regex.string()
       guard let pattern = SplitPattern.allCases.first(where: { $0.regex.utf8.elementsEqual(text.utf8) }) else {
@@ -163,7 +179,7 @@ private func halves(_ text: String) -> [String] {
 }
 
 /// Refuses the parts of a BPE model that are not byte-level or not deterministic.
-private func checkModel(_ model: Field) throws {
+private func checkModel(_ model: JSONField) throws {
   guard try model["type"].string() == "BPE" else { throw try model["type"].expected("\"BPE\"") }
   for key in ["continuing_subword_prefix", "end_of_word_suffix"] {
     if try model[key].isPresent, try !model[key].string().isEmpty { throw try model[key].expected("no text") }
@@ -174,74 +190,10 @@ private func checkModel(_ model: Field) throws {
   }
 }
 
-/// A value of the file with its key path, for errors.
-private struct Field {
-  let file: String
-  var path = ""
-  let value: JSON?
+extension JSONField {
+  fileprivate static let idRange = "an integer from 0 to \(Vocabulary.idLimit - 1)"
 
-  static let idRange = "an integer from 0 to \(Vocabulary.idLimit - 1)"
-
-  var place: String { path.isEmpty ? file : "\(file): \(path)" }
-
-  func expected(_ what: String) -> FlowerError {
-    let found: String
-    switch value {
-    case nil: found = "missing"
-    case let value? where value.array != nil || value.object != nil: found = value.kind
-    case let value?: found = String(value.description.prefix(200))
-    }
-    return FlowerError(.data, "\(place) is \(found); expected \(what)")
-  }
-
-  var isPresent: Bool { value.map { !$0.isNull } ?? false }
-
-  subscript(key: String) -> Field {
-    get throws {
-      guard value?.object != nil else { throw expected("an object") }
-      return Field(file: file, path: path.isEmpty ? key : "\(path).\(key)", value: value?[key])
-    }
-  }
-
-  func member(_ key: String, _ value: JSON) -> Field {
-    Field(file: file, path: "\(path)[\(JSON(key))]", value: value)
-  }
-
-  func element(_ index: Int, _ value: JSON) -> Field {
-    Field(file: file, path: "\(path)[\(index)]", value: value)
-  }
-
-  func object() throws -> [JSON.Member] {
-    guard let members = value?.object else { throw expected("an object") }
-    return members
-  }
-
-  func array() throws -> [JSON] {
-    guard let elements = value?.array else { throw expected("an array") }
-    return elements
-  }
-
-  func elements() throws -> [Field] { try array().enumerated().map(element) }
-
-  /// Refuses keys other than these and `type`.
-  func allow(_ keys: [String]) throws {
-    for other in try object() where other.key != "type" && !keys.contains(other.key) {
-      throw member(other.key, other.value).expected("no such key")
-    }
-  }
-
-  func string() throws -> String {
-    guard let string = value?.string else { throw expected("a string") }
-    return string
-  }
-
-  func bool(default absent: Bool) throws -> Bool {
-    guard isPresent else { return absent }
-    guard let bool = value?.bool else { throw expected("true or false") }
-    return bool
-  }
-
-  func id() throws -> Int32 {
+  fileprivate func id() throws -> Int32 {
     guard let id = value?.int, (0..<Vocabulary.idLimit).contains(id) else {
       throw expected(Self.idRange)
     }
@@ -249,12 +201,13 @@ private struct Field {
   }
 }
 
-/// The bytes of a file.
-/// - Throws: `FlowerError` (data).
-func contents(of path: String) throws -> Data {
-  do {
-    return try Data(contentsOf: URL(fileURLWithPath: path))
-  } catch {
-    throw FlowerError(.data, "\(path) cannot be read: \(error.localizedDescription)")
+extension Tokenizer {
+  /// - Throws: `FlowerError` (data).
+  static func fileContents(_ path: String) throws -> Data {
+    do {
+      return try Data(contentsOf: URL(fileURLWithPath: path))
+    } catch {
+      throw FlowerError(.data, "\(path) cannot be read: \(error.localizedDescription)")
+    }
   }
 }

@@ -26,28 +26,33 @@ extension Tokenizer {
       "model": [
         "type": "BPE",
         "dropout": nil,
-        "unk_token": nil,
+        "unk_token": unknownToken.map { JSON(name($0)) } ?? .null,
         "continuing_subword_prefix": nil,
         "end_of_word_suffix": nil,
         "fuse_unk": false,
         "byte_fallback": false,
         "ignore_merges": JSON(ignoresMerges),
         "vocab": .object(vocabularyMembers),
-        "merges": JSON(merges.ordered.map { JSON("\(text($0.left)) \(text($0.right))") }),
+        "merges": JSON(merges.ordered.map { JSON("\(name($0.left)) \(name($0.right))") }),
       ],
     ]
   }
 
   /// The model's tokens by id.
   private var vocabularyMembers: [JSON.Member] {
-    let contents = Dictionary(uniqueKeysWithValues: addedTokens.filter(\.isInModel).map { ($0.id, $0.content) })
-    return (0..<Int32(vocabulary.size)).compactMap { id in
-      if let content = contents[id] { return JSON.Member(content, JSON(id)) }
-      return vocabulary[Int(id)].isEmpty ? nil : JSON.Member(text(id), JSON(id))
+    (0..<Int32(vocabulary.size)).compactMap { id in
+      let name = name(id)
+      return name.isEmpty ? nil : JSON.Member(name, JSON(id))
     }
   }
 
-  private func text(_ id: Int32) -> String { ByteAlphabet.text(vocabulary[Int(id)]) }
+  /// How the model's vocabulary writes a token; empty where there is none.
+  private func name(_ id: Int32) -> String {
+    // Only added tokens outside the byte alphabet have no bytes in the vocabulary.
+    let bytes = vocabulary[Int(id)]
+    guard bytes.isEmpty else { return ByteAlphabet.text(bytes) }
+    return addedTokens.first { $0.id == id && $0.isInModel }?.content ?? ""
+  }
 }
 
 extension AddedToken {

@@ -9,11 +9,10 @@ struct Vocabulary: Equatable, Sendable {
   private var starts: [Int] = [0]
   /// A hash table of ids with linear probing, at most half full; -1 is free.
   private var slots: [Int32]
-  /// The token of each byte.
+  /// The token of each byte; -1 where there is none.
   private(set) var byteTokens: [Int32] = []
 
-  /// - Parameter tokens: bytes by id; empty where there is no token. No two may be equal, and every single byte must
-  ///   be among them.
+  /// - Parameter tokens: bytes by id; empty where there is no token. No two may be equal.
   /// - Throws: `FlowerError` (data) that begins with `file`.
   init(_ tokens: [[UInt8]], file: String) throws {
     var size = 2
@@ -30,13 +29,11 @@ struct Vocabulary: Equatable, Sendable {
       }
       slots[slot] = Int32(id)
     }
-    for byte in 0...UInt8.max {
-      guard let id = self.id([byte]) else {
-        throw FlowerError(.data, "\(file): the vocabulary has no token for the byte \(byte); expected one for each")
-      }
-      byteTokens.append(id)
-    }
+    byteTokens = (0...UInt8.max).map { self.id([$0]) ?? -1 }
   }
+
+  /// Whether every byte is a token, so that every text can be written.
+  var isComplete: Bool { !byteTokens.contains(-1) }
 
   /// The largest id + 1.
   var size: Int { starts.count - 1 }
