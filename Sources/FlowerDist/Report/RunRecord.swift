@@ -19,10 +19,18 @@ public struct RunRecord: Sendable {
   public let missing: [String]
 
   public var task: Task { !evaluation.isEmpty ? .nextItem : audit != nil ? .distribution : .unknown }
-  public var tokens: Int { steps.reduce(0) { $0 + $1.tokens } }
-  public var trajectories: Int { steps.reduce(0) { $0 + $1.trajectories } }
+  public var tokens: Int { saturatingSum(\.tokens) }
+  public var trajectories: Int { saturatingSum(\.trajectories) }
   /// Training seconds of all attempts.
   public var seconds: Double { steps.last?.seconds ?? 0 }
+
+  /// The file can hold any numbers; a sum that is too large stops at the largest.
+  private func saturatingSum(_ count: (StepLine) -> Int) -> Int {
+    steps.reduce(0) { sum, line in
+      let (next, overflow) = sum.addingReportingOverflow(count(line))
+      return overflow ? .max : next
+    }
+  }
 
   /// - Throws: `FlowerError` if the directory is no run, or naming the file and place of what is damaged.
   public init(path: String) throws {
