@@ -99,7 +99,7 @@ private let valid = """
   }
 
   @Test(arguments: [
-    ("training: {steps: 10", "r.yaml:1:21: not valid YAML: "),
+    ("training: {steps: 10]}", "r.yaml:1:21: not valid YAML: "),
     ("- training", "r.yaml:1:1: expected a mapping"),
     ("", "r.yaml:1:1: set exactly one of data.path and data.generated"),
     ("a: 1\n---\nb: 2\n", "r.yaml:2:1: not valid YAML: "),
