@@ -1,0 +1,77 @@
+import ArgumentParser
+import FlowerDist
+
+/// Options shared by the verbs that use a trained model.
+struct ModelOptions: ParsableArguments {
+  @Option(help: "A model directory, a checkpoint, or a run.")
+  var model: String
+
+  @Option(help: "The dataset directory to recommend from.")
+  var data: String
+
+  /// Loads model and data on every rank.
+  func load(_ ranks: any Communicator) throws -> ServedModel {
+    let served = try ranks.together { try ServedModel(path: model, data: data) }
+    if ranks.isRoot { for note in served.notes { print(note) } }
+    return served
+  }
+}
+
+struct Evaluate: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Accuracy, fairness and diversity of a model's recommendations.")
+
+  @OptionGroup var options: ModelOptions
+
+  @Option(help: "The split: train, valid or test.")
+  var split = Dataset.Split.test
+
+  @Option(help: "Number of examples, the first of a fixed permutation; 0 takes all.")
+  var examples = 0
+
+  @Flag(help: "Rank by the exact distribution over all titles instead of a beam.")
+  var exact = false
+
+  @Option(help: "Width of the beam.")
+  var beam = 20
+
+  @Flag(help: "Leave titles of the history out.")
+  var excludeHistory = false
+
+  @Option(help: ArgumentHelp("Write the numbers here too.", valueName: "file.json"))
+  var output: String?
+
+  func validate() throws {
+    guard examples >= 0 else { throw ValidationError("--examples: expected 0 or more, found \(examples)") }
+    guard 1...1000 ~= beam else { throw ValidationError("--beam: expected 1 to 1000, found \(beam)") }
+  }
+
+  func run() throws {
+    let ranks = try Ranks.join()
+    let served = try options.load(ranks)
+    var settings = EvaluationRun.Options()
+    settings.split = split
+    settings.examples = examples
+    settings.exact = exact
+    settings.beam = beam
+    settings.excludeHistory = excludeHistory
+    let run = try EvaluationRun(served.catalogue, LanguageModel(served.transformer), ranks, settings)
+    let rows = try run.run(name: runName(options.model))
+    try ranks.together {
+      guard ranks.isRoot else { return }
+      print(EvaluationReport.comparison(rows))
+      try write(.array(rows.map(\.json)), to: output)
+    }
+  }
+}
+
+extension Dataset.Split: ExpressibleByArgument {}
+
+/// The last part of a path, without a trailing slash.
+func runName(_ path: String) -> String { path.split(separator: "/").last.map { String($0) } ?? path }
+
+/// Writes JSON to the file that the user named, if any.
+func write(_ json: JSON, to path: String?) throws {
+  guard let path else { return }
+  try AtomicFile.write(json.serialized(pretty: true) + [0x0A], to: path)
+}
