@@ -68,8 +68,7 @@ import Testing
         }
       }
     }
-    let same = agree(Array(weights.all), expected, tolerance: 1e-6)
-    #expect(same)
+    expectAgreement(Array(weights.all), expected, tolerance: 1e-6)
   }
 
   @Test(arguments: [2, 3, 4, 5, 7, 8]) func howTheArenaIsCutDoesNotMatter(ranks: Int) {
@@ -103,7 +102,8 @@ import Testing
       let rates = (0..<101).map { recipe.rate(step: $0, of: 101) }
       #expect(rates[warmup] == 2)
       #expect(abs(rates[100] - (schedule == .constant ? 2 : 0.2)) < 1e-15)
-      let falls = zip(rates[warmup...], rates[(warmup + 1)...]).allSatisfy { schedule == .constant ? $0 == $1 : $0 > $1 }
+      let neighbours = zip(rates[warmup...], rates[(warmup + 1)...])
+      let falls = neighbours.allSatisfy { schedule == .constant ? $0 == $1 : $0 > $1 }
       #expect(falls)
     }
   }
@@ -113,7 +113,8 @@ import Testing
     for schedule in [Recipe.Optimizer.Schedule.linear, .cosine] {
       #expect(abs(Self.recipe(schedule, warmup: 20).rate(step: 60, of: 101) - 1.1) < 1e-15)
     }
-    let linear = Self.recipe(.linear, warmup: 0), cosine = Self.recipe(.cosine, warmup: 0)
+    let linear = Self.recipe(.linear, warmup: 0)
+    let cosine = Self.recipe(.cosine, warmup: 0)
     #expect(abs(linear.rate(step: 25, of: 101) - (0.2 + 1.8 * 0.75)) < 1e-15)
     #expect(abs(cosine.rate(step: 25, of: 101) - (0.2 + 0.9 * (1 + 0.5.squareRoot()))) < 1e-15)
   }

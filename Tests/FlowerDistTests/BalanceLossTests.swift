@@ -39,9 +39,9 @@ import Testing
   @Test(arguments: [0, 0.5, 0.9, 1, 1.1]) func subTrajectoryIsTheSumOverAllPieces(lambda: Double) {
     let residuals = Self.residuals(Self.lengths)
     let (losses, gradients) = BalanceLoss.subTrajectory(lambda: lambda).evaluate(residuals)
-    #expect(agree(losses, residuals.map { Self.pieces($0, lambda) }, tolerance: 1e-12))
+    expectAgreement(losses, residuals.map { Self.pieces($0, lambda) }, tolerance: 1e-12)
     for (d, gradient) in zip(residuals, gradients) {
-      #expect(agree(gradient, Self.slopes(d) { Self.pieces($0, lambda) }, tolerance: 1e-8))
+      expectAgreement(gradient, Self.slopes(d) { Self.pieces($0, lambda) }, tolerance: 1e-8)
     }
   }
 
@@ -49,16 +49,16 @@ import Testing
     let residuals = Self.residuals(Self.lengths)
     func loss(_ d: [Double]) -> Double { pow(d.reduce(0, +), 2) }
     let (losses, gradients) = BalanceLoss.trajectory.evaluate(residuals)
-    #expect(agree(losses, residuals.map(loss), tolerance: 1e-14))
-    for (d, gradient) in zip(residuals, gradients) { #expect(agree(gradient, Self.slopes(d, loss), tolerance: 1e-8)) }
+    expectAgreement(losses, residuals.map(loss), tolerance: 1e-14)
+    for (d, gradient) in zip(residuals, gradients) { expectAgreement(gradient, Self.slopes(d, loss), tolerance: 1e-8) }
   }
 
   @Test func detailedBalanceIsTheMeanOverSteps() {
     let residuals = Self.residuals(Self.lengths)
     func loss(_ d: [Double]) -> Double { d.reduce(0) { $0 + $1 * $1 } / Double(d.count) }
     let (losses, gradients) = BalanceLoss.detailed.evaluate(residuals)
-    #expect(agree(losses, residuals.map(loss), tolerance: 1e-14))
-    for (d, gradient) in zip(residuals, gradients) { #expect(agree(gradient, Self.slopes(d, loss), tolerance: 1e-8)) }
+    expectAgreement(losses, residuals.map(loss), tolerance: 1e-14)
+    for (d, gradient) in zip(residuals, gradients) { expectAgreement(gradient, Self.slopes(d, loss), tolerance: 1e-8) }
   }
 
   /// log Z is the mean over the prompt's trajectories and has no gradient.
@@ -67,11 +67,11 @@ import Testing
     let mean = residuals.reduce(0) { $0 + $1.reduce(0, +) } / Double(residuals.count)
     func loss(_ d: [Double]) -> Double { pow(d.reduce(0, +) - mean, 2) }
     let (losses, gradients) = BalanceLoss.logVariance.evaluate(residuals)
-    #expect(agree(losses, residuals.map(loss), tolerance: 1e-13))
-    for (d, gradient) in zip(residuals, gradients) { #expect(agree(gradient, Self.slopes(d, loss), tolerance: 1e-8)) }
+    expectAgreement(losses, residuals.map(loss), tolerance: 1e-13)
+    for (d, gradient) in zip(residuals, gradients) { expectAgreement(gradient, Self.slopes(d, loss), tolerance: 1e-8) }
     // A constant that all trajectories share is log Z, and costs nothing.
     let shifted = residuals.map { [$0[0] + 5] + $0.dropFirst() }
-    #expect(agree(BalanceLoss.logVariance.evaluate(shifted).losses, losses, tolerance: 1e-12))
+    expectAgreement(BalanceLoss.logVariance.evaluate(shifted).losses, losses, tolerance: 1e-12)
   }
 
   /// With one transition there is one piece, so all but VarGrad are the same.

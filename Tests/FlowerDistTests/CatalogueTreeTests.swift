@@ -22,9 +22,11 @@ import Testing
     tree.checkInvariants()
     let prefixes = Set(titles.flatMap { title in (0...title.count).map { Array(title.prefix($0)) } })
     #expect(tree.nodeCount == prefixes.count)
-    #expect(Set((0..<tree.nodeCount).map { Self.prefix(tree, $0) }) == prefixes)
+    let samePrefixes = Set((0..<tree.nodeCount).map { Self.prefix(tree, $0) }) == prefixes
+    #expect(samePrefixes)
     let distinct = Set(titles).sorted { $0.lexicographicallyPrecedes($1) }
-    #expect((0..<tree.leafCount).map { tree.title(ofLeaf: $0) } == distinct)
+    let sameTitles = (0..<tree.leafCount).map { tree.title(ofLeaf: $0) } == distinct
+    #expect(sameTitles)
     for (item, title) in titles.enumerated() {
       #expect(distinct[Int(tree.leafOfItem[item])] == title)
     }
@@ -63,7 +65,7 @@ import Testing
       let prefix = Self.prefix(tree, node)
       return weights.indices.reduce(0) { $0 + (tree.title(ofLeaf: $1).starts(with: prefix) ? weights[$1] : 0) }
     }
-    #expect(agree(flow, expected, tolerance: 1e-14))
+    expectAgreement(flow, expected, tolerance: 1e-14)
   }
 
   @Test func oneTitleOfOneToken() throws {
@@ -74,10 +76,12 @@ import Testing
     #expect(!tree.isChoice(0) && !tree.isChoice(1) && tree.child(of: 1, option: 0) == nil)
   }
 
-  @Test(arguments: [
-    ([], "the catalogue is empty"), ([[1], []], "item 1: a title without tokens"),
-    ([[1], [2], [4, 3, 1]], "item 2: the title contains the terminator token 3"), ([[3]], "item 0: the title contains"),
-  ] as [([[Int32]], String)])
+  @Test(
+    arguments: [
+      ([], "the catalogue is empty"), ([[1], []], "item 1: a title without tokens"),
+      ([[1], [2], [4, 3, 1]], "item 2: the title contains the terminator token 3"),
+      ([[3]], "item 0: the title contains"),
+    ] as [([[Int32]], String)])
   func refuses(titles: [[Int32]], message: String) {
     let error = flowerError { _ = try CatalogueTree(titles: titles, terminator: 3) }
     #expect(error?.kind == .data)

@@ -35,8 +35,7 @@ import Testing
   }
 
   static func expectEqual(_ result: Guarded, _ expected: [Double], tolerance: Double = 2e-6) {
-    let same = agree(result.values, expected, tolerance: tolerance)
-    #expect(same)
+    expectAgreement(result.values, expected, tolerance: tolerance)
     #expect(result.isIntact)
   }
 

@@ -8,7 +8,7 @@ import Testing
   /// Three prompts of different lengths with titles that share beginnings, and one that leaves its trunk in the middle.
   static func forest(vocabulary: Int, seed: Int = 3) -> SequenceForest {
     var random = SeededRandom(seed)
-    func tokens(_ count: Int) -> [Int32] { (0..<count).map { _ in Int32.random(in: 0..<Int32(vocabulary), using: &random) } }
+    func tokens(_ count: Int) -> [Int32] { random.tokens(count, below: vocabulary) }
     var result = SequenceForest()
     for length in [1, 9, 4] {
       let prompt = result.addPrompt(tokens(length))
@@ -43,7 +43,7 @@ import Testing
     let transformer = Transformer.random(c, seed: 4)
     let forest = Self.forest(vocabulary: c.vocabularySize)
     let scores = Self.score(LanguageModel(transformer), forest)
-    #expect(agree(scores, forest.answers(ReferenceTransformer(transformer)), tolerance: 1e-5))
+    expectAgreement(scores, forest.answers(ReferenceTransformer(transformer)), tolerance: 1e-5)
   }
 
   /// For every tensor: its slope in a random direction, and the slopes of a few of its numbers.
@@ -77,14 +77,15 @@ import Testing
         let index = Int.random(in: 0..<parameter.count, using: &random)
         func one(_ sign: Double) -> Double { loss { $0[parameter.offset + index] += sign * step } }
         let slope = (one(1) - one(-1)) / (2 * step)
-        #expect(abs(slope - values[index]) < 1e-4 * scale, "\(parameter.name)[\(index)]: \(values[index]), slope \(slope)")
+        let close = abs(slope - values[index]) < 1e-4 * scale
+        #expect(close, "\(parameter.name)[\(index)]: \(values[index]), slope \(slope)")
       }
     }
   }
 
   @Test(arguments: ModelConfiguration.awkward) func titlesOfOneForestScoreAsIfAlone(c: ModelConfiguration) {
     var random = SeededRandom(6)
-    func tokens(_ count: Int) -> [Int32] { (0..<count).map { _ in Int32.random(in: 0..<30, using: &random) } }
+    func tokens(_ count: Int) -> [Int32] { random.tokens(count, below: 30) }
     let language = LanguageModel(Transformer.random(c, seed: 4))
     let prompt = tokens(6)
     let stem = tokens(3)
@@ -101,7 +102,7 @@ import Testing
       _ = alone.addPrompt(prompt + title)
       alone.ask(0, prompt + title, options, .options)
       let expected = Self.score(language, alone, training: false)
-      #expect(agree(Array(scores[index * 4..<index * 4 + 4]), expected, tolerance: 1e-5))
+      expectAgreement(Array(scores[index * 4..<index * 4 + 4]), expected, tolerance: 1e-5)
     }
   }
 
@@ -112,7 +113,7 @@ import Testing
     let (once, grown) = (LanguageModel(transformer), LanguageModel(transformer))
     var forest = SequenceForest()
     var random = SeededRandom(9)
-    func tokens(_ count: Int) -> [Int32] { (0..<count).map { _ in Int32.random(in: 0..<Int32(vocabulary), using: &random) } }
+    func tokens(_ count: Int) -> [Int32] { random.tokens(count, below: vocabulary) }
     grown.begin(rows: 200, queries: 200, training: true)
     var scores: [Double] = []
     let prompts = [tokens(7), tokens(3)]
@@ -132,14 +133,15 @@ import Testing
       }
       let before = scores
       scores = grown.score(forest.forest, forest.readouts)
-      #expect(Array(scores.prefix(before.count)) == before)
+      let kept = Array(scores.prefix(before.count)) == before
+      #expect(kept, "what was scored before stays as it is")
     }
-    #expect(agree(scores, Self.score(once, forest), tolerance: 1e-5))
-    #expect(agree(scores, forest.answers(ReferenceTransformer(transformer)), tolerance: 1e-5))
+    expectAgreement(scores, Self.score(once, forest), tolerance: 1e-5)
+    expectAgreement(scores, forest.answers(ReferenceTransformer(transformer)), tolerance: 1e-5)
     let coefficients = Self.coefficients(scores.count)
     let a = Self.gradient(grown, forest, coefficients)
     let b = Self.gradient(once, forest, coefficients)
-    #expect(agree(Array(a.all), b.all.map { Double($0) }, tolerance: 1e-4))
+    expectAgreement(Array(a.all), b.all.map { Double($0) }, tolerance: 1e-4)
   }
 
   @Test(arguments: ModelConfiguration.awkward) func inferenceScoresAsTrainingDoes(c: ModelConfiguration) {
@@ -147,7 +149,7 @@ import Testing
     let forest = Self.forest(vocabulary: c.vocabularySize)
     let training = Self.score(language, forest, training: true)
     let inference = Self.score(language, forest, training: false)
-    #expect(agree(inference, training, tolerance: 1e-6))
+    expectAgreement(inference, training, tolerance: 1e-6)
   }
 
   /// π over options is π over the vocabulary, renormalised.
@@ -166,7 +168,7 @@ import Testing
       let logs = scores[whole.offset..<whole.offset + whole.tokens.count]
       let sum = logs.reduce(0) { $0 + exp($1) }
       let renormalised = logs.map { $0 - log(sum) }
-      #expect(agree(Array(scores[part.offset..<part.offset + part.tokens.count]), renormalised, tolerance: 2e-6))
+      expectAgreement(Array(scores[part.offset..<part.offset + part.tokens.count]), renormalised, tolerance: 2e-6)
       #expect(whole.tokens.count < c.vocabularySize || abs(sum - 1) < 1e-6)
     }
   }
@@ -174,7 +176,7 @@ import Testing
   /// Prompts of several tiles, branches of more than a tile, and more outputs over the vocabulary than logits are kept for.
   @Test(arguments: ModelConfiguration.awkward) func longPrompts(c: ModelConfiguration) {
     var random = SeededRandom(12)
-    func tokens(_ count: Int) -> [Int32] { (0..<count).map { _ in Int32.random(in: 0..<37, using: &random) } }
+    func tokens(_ count: Int) -> [Int32] { random.tokens(count, below: 37) }
     var forest = SequenceForest()
     for length in [150, 65] {
       let prompt = forest.addPrompt(tokens(length))
@@ -187,7 +189,7 @@ import Testing
     let language = LanguageModel(transformer)
     let scores = Self.score(language, forest)
     var reference = ReferenceTransformer(transformer)
-    #expect(agree(scores, forest.answers(reference), tolerance: 2e-5))
+    expectAgreement(scores, forest.answers(reference), tolerance: 2e-5)
     let coefficients = Self.coefficients(scores.count)
     let gradient = Self.gradient(language, forest, coefficients)
     let direction = random.doubles(gradient.count, in: -1...1)
@@ -213,10 +215,12 @@ import Testing
     for forest in forests + forests.reversed() {
       let fresh = LanguageModel(transformer)
       let expected = Self.score(fresh, forest)
-      #expect(Self.score(used, forest) == expected)
+      let sameScores = Self.score(used, forest) == expected
+      #expect(sameScores)
       let coefficients = Self.coefficients(expected.count)
       let (a, b) = (Self.gradient(used, forest, coefficients), Self.gradient(fresh, forest, coefficients))
-      #expect(a.all.elementsEqual(b.all))
+      let same = a.all.elementsEqual(b.all)
+      #expect(same)
     }
   }
 
@@ -231,6 +235,6 @@ import Testing
       _ = Self.score(language, forest)
       language.backward(forest.forest, forest.readouts, gradient: coefficients, into: twice)
     }
-    #expect(agree(Array(twice.all), once.all.map { 2 * Double($0) }, tolerance: 1e-5))
+    expectAgreement(Array(twice.all), once.all.map { 2 * Double($0) }, tolerance: 1e-5)
   }
 }

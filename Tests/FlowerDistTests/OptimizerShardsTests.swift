@@ -12,7 +12,9 @@ import Testing
     return optimizers
   }
 
-  static func write(_ optimizers: [AdamW], _ scratch: ScratchDirectory, layout: ParameterLayout = AdamWTests.layout) throws {
+  static func write(
+    _ optimizers: [AdamW], _ scratch: ScratchDirectory, layout: ParameterLayout = AdamWTests.layout
+  ) throws {
     try Directory.create(scratch("trainer"))
     for (rank, optimizer) in optimizers.enumerated() {
       try OptimizerShards.write(optimizer, layout, rank: rank, of: optimizers.count, directory: scratch.path)

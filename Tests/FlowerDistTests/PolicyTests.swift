@@ -50,8 +50,9 @@ private struct Policy {
 }
 
 @Suite struct PolicySamplerTests {
-  @Test(arguments: [(1, .catalogue), (1, .vocabulary), (0.5, .catalogue), (2.5, .vocabulary)]
-    as [(Double, Recipe.Objective.Support)])
+  @Test(
+    arguments: [(1, .catalogue), (1, .vocabulary), (0.5, .catalogue), (2.5, .vocabulary)]
+      as [(Double, Recipe.Objective.Support)])
   func frequenciesAreTheProbabilities(temperature: Double, support: Recipe.Objective.Support) throws {
     let policy = try Policy()
     let sampler = PolicySampler(language: policy.language, temperature: temperature)
@@ -73,7 +74,10 @@ private struct Policy {
     let logProbabilities = policy.language.score(titles.forest, titles.readouts)
     for leaf in Set(leaves[0]) {
       let trajectory = Trajectory(leaf: leaf, prompt: 1, in: titles, support: support)
-      #expect(trajectory.transitions.allSatisfy { $0.scores != nil || (support == .catalogue && !policy.tree.isChoice($0.node)) })
+      #expect(
+        trajectory.transitions.allSatisfy {
+          ($0.scores != nil) == (support == .vocabulary || policy.tree.isChoice($0.node))
+        })
       #expect(trajectory.logPolicy(logProbabilities).allSatisfy { $0 <= 1e-6 })
     }
   }
@@ -91,20 +95,21 @@ private struct Policy {
   }
 
   /// Titles of SFT whose rows were computed before a sample comes along and wants to read them as well.
-  @Test(arguments: [Recipe.Objective.Support.catalogue, .vocabulary], [Recipe.Objective.Support.catalogue, .vocabulary])
+  @Test(
+    arguments: [Recipe.Objective.Support.catalogue, .vocabulary], [Recipe.Objective.Support.catalogue, .vocabulary])
   func readsWhatTargetsLeft(targets: Recipe.Objective.Support, support: Recipe.Objective.Support) throws {
     let policy = try Policy()
     var titles = TitleForest(policy.tree)
     _ = titles.addPrompt(Policy.prompts[0])
     for leaf in 0..<policy.tree.leafCount { titles.addTitle(prompt: 0, leaf: leaf, support: targets) }
     policy.language.begin(rows: 1000, queries: 1000, training: true)
-    _ = PolicySampler(language: policy.language).sample(&titles, prompts: 0..<1, count: 200, support: support) { _, k in
+    let sampler = PolicySampler(language: policy.language)
+    _ = sampler.sample(&titles, prompts: 0..<1, count: 200, support: support) { _, k in
       CounterRandom(seed: 12, purpose: .policy, sample: UInt32(k))
     }
     let grown = policy.language.score(titles.forest, titles.readouts)
     let atOnce = LanguageModel(policy.language.transformer).score(titles, training: true)
-    let same = agree(grown, atOnce, tolerance: 1e-5)
-    #expect(same)
+    expectAgreement(grown, atOnce, tolerance: 1e-5)
   }
 }
 
@@ -118,7 +123,7 @@ private struct Policy {
     let expected = Policy.prompts.map { policy.distribution($0) }
     for (index, logs) in exact.enumerated() {
       #expect(abs(logs.reduce(0) { $0 + exp($1) } - 1) < 1e-12)
-      #expect(agree(logs, expected[index % 3].map { log($0) }, tolerance: 2e-5))
+      expectAgreement(logs, expected[index % 3].map { log($0) }, tolerance: 2e-5)
     }
   }
 
@@ -143,7 +148,7 @@ private struct Policy {
       for (index, ranked) in beams.enumerated() {
         let top = Evaluator.top(exact[index], count: 20, excluding: left?[index] ?? [])
         #expect(ranked.map(\.leaf) == top.map(\.leaf))
-        #expect(agree(ranked.map(\.logProbability), top.map(\.logProbability), tolerance: 1e-5))
+        expectAgreement(ranked.map(\.logProbability), top.map(\.logProbability), tolerance: 1e-5)
       }
     }
   }
@@ -185,9 +190,10 @@ private struct Policy {
     let evaluator = Evaluator(policy.catalogue, policy.language)
     let prompts = (0..<4).flatMap { _ in Policy.prompts }
     let all = evaluator.samples(prompts, first: 0, count: 20, seed: 9)
-    let parts = evaluator.samples(Array(prompts[..<5]), first: 0, count: 20, seed: 9)
-      + evaluator.samples(Array(prompts[5...]), first: 5, count: 20, seed: 9)
-    #expect(all == parts)
+    let first = evaluator.samples(Array(prompts[..<5]), first: 0, count: 20, seed: 9)
+    let rest = evaluator.samples(Array(prompts[5...]), first: 5, count: 20, seed: 9)
+    let same = all == first + rest
+    #expect(same)
     #expect(all[0] != all[3], "the same prompt at two places draws differently")
   }
 }

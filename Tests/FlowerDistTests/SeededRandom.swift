@@ -20,6 +20,10 @@ struct SeededRandom: RandomNumberGenerator {
     (0..<count).map { _ in Float.random(in: range, using: &self) }
   }
 
+  mutating func tokens(_ count: Int, below bound: Int) -> [Int32] {
+    (0..<count).map { _ in Int32.random(in: 0..<Int32(bound), using: &self) }
+  }
+
   /// Titles that are hard on a tree: beginnings of each other, the same for several items, and of one token. Tokens are
   /// 0 to 6 without the terminator 3.
   mutating func titles(_ count: Int) -> [[Int32]] {
@@ -38,13 +42,4 @@ struct SeededRandom: RandomNumberGenerator {
     }
     return titles
   }
-}
-
-/// Whether two lists agree entry by entry to `tolerance` times the larger of 1 and the expectation. Not a number never agrees.
-func agree(_ a: [Double], _ b: [Double], tolerance: Double) -> Bool {
-  a.count == b.count && zip(a, b).allSatisfy { $0 == $1 || abs($0 - $1) <= tolerance * max(1, abs($1)) }
-}
-
-func agree(_ a: [Float], _ b: [Double], tolerance: Double) -> Bool {
-  agree(a.map { Double($0) }, b, tolerance: tolerance)
 }

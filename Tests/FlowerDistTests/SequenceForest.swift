@@ -71,7 +71,9 @@ struct SequenceForest {
       let support = question.support == .vocabulary ? logits : question.tokens.map { logits[Int($0)] }
       let maximum = support.max()!
       let logSum = maximum + log(support.reduce(0) { $0 + exp($1 - maximum) })
-      for (index, token) in question.tokens.enumerated() { result[question.offset + index] = logits[Int(token)] - logSum }
+      for (index, token) in question.tokens.enumerated() {
+        result[question.offset + index] = logits[Int(token)] - logSum
+      }
     }
     return result
   }
