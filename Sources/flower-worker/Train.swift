@@ -22,9 +22,7 @@ struct Train: ParsableCommand {
   func run() throws {
     let ranks = try Ranks.join()
     let recipe = try ranks.together {
-      var recipe = try Recipe.read(path: self.recipe, overrides: overrides)
-      if let name { recipe.name = name }
-      return recipe
+      try Recipe.read(path: self.recipe, overrides: overrides + (name.map { ["name=\($0)"] } ?? []))
     }
     if dryRun {
       let plan = try TrainingLoop.plan(recipe, ranks)
