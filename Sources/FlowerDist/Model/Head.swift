@@ -65,7 +65,8 @@ public struct Readouts: Sendable {
 final class Head {
   private let hiddenSize: Int
   private let vocabularySize: Int
-  private static let chunk = 64
+  /// Outputs whose logits over the vocabulary exist at once.
+  static let chunk = 64
 
   private var embeddingRows = FloatArena(count: 0)
   private var hiddenRows = FloatArena(count: 0)
