@@ -22,9 +22,9 @@ struct Train: ParsableCommand {
   func run() throws {
     let ranks = try Ranks.join()
     let recipe = try ranks.together {
-      var recipe = try Recipe.read(path: self.recipe, overrides: overrides)
-      if let name { recipe.name = name }
-      return recipe
+      // A name is held to the same rules wherever it is given.
+      let name = name.map { ["name='\($0.replacing("'", with: "''"))'"] } ?? []
+      return try Recipe.read(path: self.recipe, overrides: overrides + name)
     }
     if dryRun {
       let plan = try TrainingLoop.plan(recipe, ranks)
