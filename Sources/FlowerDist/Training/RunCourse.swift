@@ -6,15 +6,14 @@ struct RunCourse: Equatable {
   /// SHA-256 of the dataset.
   let data: String
 
+  /// Sections and keys without influence; the data count by their digest, wherever they are.
+  private static let outside = ["name", "runs", "data", "training.log_every", "checkpoint", "evaluation"]
+
   init(_ recipe: Recipe, data: String) {
-    var recipe = recipe
-    recipe.name = ""
-    recipe.runs = ""
-    recipe.data.path = recipe.data.path == nil ? nil : ""
-    recipe.training.logEvery = 0
-    recipe.checkpoint = Recipe.Checkpoint()
-    recipe.evaluation = Recipe.Evaluation()
-    self.recipe = Dictionary(uniqueKeysWithValues: RecipeField.all.map { ($0.key, $0.yaml(recipe)) })
+    let fields = RecipeField.all.filter { field in
+      !Self.outside.contains { $0 == field.key || $0 == field.section.map(String.init) }
+    }
+    self.recipe = Dictionary(uniqueKeysWithValues: fields.map { ($0.key, $0.yaml(recipe)) })
     self.data = data
   }
 
