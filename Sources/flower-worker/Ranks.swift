@@ -33,6 +33,8 @@ enum Ranks {
   }
 
   static func leave(code: Int32) -> Never {
+    // mpirun ends the others as soon as one ends with an error; they are about to, with the same code.
+    signal(SIGTERM, SIG_IGN)
     fflush(nil)
     mpi?.finish()
     exit(code)
