@@ -30,6 +30,25 @@ public struct Preparation: Sendable {
     problems = log.problems + dataset.problems()
   }
 
+  /// A made-up dataset; see `Dataset.generated`.
+  public init(generated name: String, titles: Int, examples: Int, seed: UInt64) throws {
+    var dataset = try Dataset.generated(titles: titles, examples: examples, seed: seed)
+    dataset.name = name
+    let options: [JSON.Member] = [
+      JSON.Member("titles", JSON(titles)), JSON.Member("examples", JSON(examples)), JSON.Member("seed", JSON(seed)),
+    ]
+    try self.init(dataset, format: "generated", options: options, files: [], log: ProblemLog(damagedLimit: 0))
+  }
+
+  /// The titles of a dataset directory with their training counts, without its histories: a distribution to fit.
+  public init(titlesOf directory: String, name: String) throws {
+    let source = try Dataset(directory: directory)
+    try self.init(
+      Dataset(name: name, titles: source.titles, weights: source.counts), format: "titles",
+      options: [JSON.Member("dataset", JSON(source.name)), JSON.Member("digest", JSON(source.digest))], files: [],
+      log: ProblemLog(damagedLimit: 0))
+  }
+
   /// Writes the dataset directory; see `Dataset.write`.
   public func write(to directory: String, force: Bool = false) throws {
     try dataset.write(to: directory, source: source, problems: problems, force: force)

@@ -180,10 +180,10 @@ extension EvaluationReport {
   }
 
   /// The best value of a metric among the trained models, as it is printed, so that what looks equal is equal; `nil`
-  /// if fewer than two have it or it has no good end.
+  /// if there are no two different ones or it has no good end.
   static func bestValue(of name: String, in rows: [EvaluationReport]) -> String? {
     let candidates = rows.filter { !$0.isReference }.compactMap { $0[name] }
-    guard candidates.count > 1, let better = Metric.better(name) else { return nil }
+    guard Set(candidates.map(\.text)).count > 1, let better = Metric.better(name) else { return nil }
     let best = candidates.max { better == .higher ? $0.value < $1.value : $0.value > $1.value }
     return best?.text
   }

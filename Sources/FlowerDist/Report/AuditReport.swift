@@ -73,3 +73,28 @@ public struct AuditReport: Equatable, Sendable {
       })
   }
 }
+
+extension AuditReport {
+  /// The divergences, and the titles whose probability is furthest from the target; at most 80 columns.
+  public var table: String {
+    let divergences = summary + perPrompt.map { Metric("per prompt: \($0.name)", $0.value) }
+    var lines = TextTable(header: ["measure", "value"], rows: divergences.map { [Metric.title($0.name), $0.text] }).lines
+    for (heading, deviations) in [
+      ("most over-served", metrics.overserved(limit: 5)), ("most under-served", metrics.underserved(limit: 5)),
+    ] {
+      lines += [
+        "",
+        TextTable(
+          header: ["\(heading)", "fitted %", "target %"],
+          rows: deviations.map {
+            [
+              TextTable.cut(titles[$0.leaf], to: 50), NumberText.fixed(100 * $0.policy, decimals: 3),
+              NumberText.fixed(100 * $0.target, decimals: 3),
+            ]
+          }
+        ).lines.joined(separator: "\n"),
+      ]
+    }
+    return lines.joined(separator: "\n")
+  }
+}

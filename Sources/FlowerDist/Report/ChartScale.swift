@@ -11,7 +11,9 @@ struct ChartScale: Equatable {
   ///
   /// - Parameter including: values the range has to contain besides, such as zero.
   init(_ kind: Kind, fitting values: some Sequence<Double>, including: [Double] = []) {
+    // Within ±1e250, so that no span, margin or power of ten leaves the numbers.
     let usable = (Array(values) + including).filter { $0.isFinite && (kind == .linear || $0 > 0) }
+      .map { min(max($0, kind == .linear ? -1e250 : 1e-250), 1e250) }
     let forward = { (value: Double) in kind == .linear ? value : log10(value) }
     var low = forward(usable.min() ?? (kind == .linear ? 0 : 1))
     var high = forward(usable.max() ?? (kind == .linear ? 1 : 10))

@@ -124,7 +124,7 @@ struct ReportPage {
             charts, legend: legend,
             caption: """
               Left: the best corner is the upper left; bars are one standard error. Right: a method without \
-              popularity bias reaches the black levels.
+              popularity bias reaches the level marks of the histories.
               """))
       }
       let all = rows.reduce(into: [String]()) { names, row in

@@ -60,9 +60,8 @@ extension ReportPage {
   /// The items furthest from their target, folded away.
   func deviations(of run: RunRecord, _ audit: AuditReport) -> String {
     let row = { (kind: String, item: DistributionMetrics.Deviation) in
-      let numbers = [item.target, item.policy].map { "<td>\(NumberText.short($0))</td>" }
-      return
-        "<tr><td>\(kind)</td><td class=\"text\">\(HTML.escape(audit.titles[item.leaf]))</td>\(numbers.joined())</tr>"
+      let cells = [kind, NumberText.short(item.target), NumberText.short(item.policy)].map { "<td>\($0)</td>" }
+      return "<tr><td class=\"text\">\(HTML.escape(audit.titles[item.leaf]))</td>\(cells.joined())</tr>"
     }
     let rows =
       audit.metrics.overserved(limit: 5).map { row("too often", $0) }
@@ -70,7 +69,7 @@ extension ReportPage {
     guard !rows.isEmpty else { return "" }
     return """
       <details><summary>Items furthest from their target: \(HTML.escape(run.name))</summary>
-      \(table(["generated", "title", "target", "model"], rows))</details>
+      \(table(["title", "generated", "target", "model"], rows))</details>
       """
   }
 }

@@ -19,19 +19,27 @@ public struct RunRecord: Sendable {
   public let missing: [String]
 
   public var task: Task { !evaluation.isEmpty ? .nextItem : audit != nil ? .distribution : .unknown }
-  public var tokens: Int { steps.reduce(0) { $0 + $1.tokens } }
-  public var trajectories: Int { steps.reduce(0) { $0 + $1.trajectories } }
+  public var tokens: Int { saturatingSum(\.tokens) }
+  public var trajectories: Int { saturatingSum(\.trajectories) }
   /// Training seconds of all attempts.
   public var seconds: Double { steps.last?.seconds ?? 0 }
+
+  /// The file can hold any numbers; a sum that is too large stops at the largest.
+  private func saturatingSum(_ count: (StepLine) -> Int) -> Int {
+    steps.reduce(0) { sum, line in
+      let (next, overflow) = sum.addingReportingOverflow(count(line))
+      return overflow ? .max : next
+    }
+  }
 
   /// - Throws: `FlowerError` if the directory is no run, or naming the file and place of what is damaged.
   public init(path: String) throws {
     let directory = URL(fileURLWithPath: path)
     var missing: [String] = []
-    func read(_ file: String, for purpose: String) throws -> [UInt8]? {
+    func read(_ file: String, otherwise consequence: String? = nil) throws -> [UInt8]? {
       let url = directory.appendingPathComponent(file)
       guard FileManager.default.fileExists(atPath: url.path) else {
-        missing.append("no \(file): \(purpose)")
+        if let consequence { missing.append("no \(file): \(consequence)") }
         return nil
       }
       guard let data = FileManager.default.contents(atPath: url.path) else {
@@ -39,38 +47,28 @@ public struct RunRecord: Sendable {
       }
       return Array(data)
     }
-    func parse(_ bytes: [UInt8]?, _ file: String) throws -> JSON? {
-      try bytes.map { try JSON(parsing: $0, file: "\(path)/\(file)") }
+    func parse(_ file: String, otherwise consequence: String? = nil) throws -> JSON? {
+      try read(file, otherwise: consequence).map { try JSON(parsing: $0, file: "\(path)/\(file)") }
     }
 
     name = directory.standardizedFileURL.lastPathComponent
     self.path = path
-    recipe = try read("config.yaml", for: "its recipe is not shown").map { String(decoding: $0, as: UTF8.self) }
-    environment = try parse(read("environment.json", for: "its machine is not shown"), "environment.json")
+    recipe = try read("config.yaml", otherwise: "its recipe is not shown").map { String(decoding: $0, as: UTF8.self) }
+    environment = try parse("environment.json", otherwise: "its machine is not shown")
     var log = MetricsLog()
-    if let bytes = try read("metrics.jsonl", for: "its training is not shown") {
+    if let bytes = try read("metrics.jsonl", otherwise: "its training is not shown") {
       log = try MetricsLog(bytes: bytes, file: "\(path)/metrics.jsonl")
       if log.endsInsideLine { missing.append("metrics.jsonl ends inside a line, which is left out") }
     }
     steps = log.steps
     validations = log.validations
-    let (evaluationFile, auditFile) = ("evaluation.json", "audit.json")
-    let hasAudit = FileManager.default.fileExists(atPath: directory.appendingPathComponent(auditFile).path)
-    let hasEvaluation = FileManager.default.fileExists(atPath: directory.appendingPathComponent(evaluationFile).path)
-    evaluation =
-      hasEvaluation
-      ? try parse(read(evaluationFile, for: ""), evaluationFile).map {
-        try EvaluationReport.rows(json: $0, file: "\(path)/\(evaluationFile)")
-      } ?? [] : []
-    audit =
-      hasAudit
-      ? try parse(read(auditFile, for: ""), auditFile).map {
-        try AuditReport(json: $0, file: "\(path)/\(auditFile)")
-      } : nil
-    if !hasEvaluation && !hasAudit {
+    let rows = try parse("evaluation.json")
+    evaluation = try rows.map { try EvaluationReport.rows(json: $0, file: "\(path)/evaluation.json") } ?? []
+    audit = try parse("audit.json").map { try AuditReport(json: $0, file: "\(path)/audit.json") }
+    if evaluation.isEmpty && audit == nil {
       missing.append("no evaluation.json and no audit.json: not in the comparison (run `evaluate` or `audit`)")
     }
-    if recipe == nil && log.steps.isEmpty && !hasEvaluation && !hasAudit {
+    if recipe == nil && steps.isEmpty && rows == nil && audit == nil {
       throw FlowerError(
         .data, "\(path): not a run directory: expected config.yaml, metrics.jsonl, evaluation.json or audit.json")
     }

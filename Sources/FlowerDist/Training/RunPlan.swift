@@ -40,7 +40,8 @@ public struct RunPlan {
       ("tree", "\(tree.leafCount) titles, \(tree.nodeCount) nodes, \(choices) with a choice, longest title \(setup.longestTitle)"),
       ("objective", objective),
       ("trajectories", o.name == .sft ? "none" : "\(recipe.trajectories.count) per prompt, drawn by \(recipe.trajectories.source.rawValue); reward \(recipe.reward.weight.rawValue)"),
-      ("batch", "\(recipe.training.globalBatch) examples in \(recipe.training.grains) grains, longest prompt \(setup.longestPrompt) tokens"),
+      ("batch", "\(recipe.training.globalBatch) examples in \(recipe.training.grains) grains, longest prompt \(setup.longestPrompt) tokens"
+        + (setup.cutPrompts > 0 ? ", \(setup.cutPrompts) of \(setup.sampledPrompts) drop items" : "")),
       ("steps", "\(trainer.totalSteps), \(recipe.optimizer.schedule.rawValue) from \(recipe.optimizer.learningRate), seed \(recipe.training.seed)"),
       ("memory", "about \(memory / 1_000_000 + 1) MB per rank (weights \(4 * count / 1_000_000 + 1), \(buffers) gradient buffers, activations \((activations + backward) / 1_000_000 + 1))"),
     ]

@@ -7,9 +7,12 @@ public struct RunSetup {
   public var transformer: Transformer
   /// What a resumed run must share.
   let course: RunCourse
-  /// Prompts of the training split that dropped items for lack of room, and the longest prompt and title in tokens.
-  public var longestPrompt: Int
+  /// Tokens of the longest title.
   public var longestTitle: Int
+  /// Tokens of the longest prompt, and how many prompts drop items for lack of room, in a sample of the training split.
+  public var longestPrompt = 0
+  public var sampledPrompts = 0
+  public var cutPrompts = 0
 
   /// - Parameter checkpoint: where weights and tokenizer come from instead of the recipe's start.
   public init(_ recipe: Recipe, checkpoint: String? = nil) throws {
@@ -34,7 +37,7 @@ public struct RunSetup {
     }
     course = RunCourse(recipe, data: dataset.digest)
     longestTitle = Int(catalogue.tree.depth.max()!)
-    longestPrompt = try Self.longestPrompt(catalogue)
+    try samplePrompts()
   }
 
   private static func dataset(_ recipe: Recipe.Data, seed: UInt64) throws -> Dataset {
@@ -55,13 +58,17 @@ public struct RunSetup {
     return try Tokenizer.train(texts: texts, vocabularySize: recipe.tokenizer.vocabularySize)
   }
 
-  /// The longest prompt of the training split, judged by a sample of 1,000 histories spread over it.
-  private static func longestPrompt(_ catalogue: Catalogue) throws -> Int {
+  /// Judges prompts by 1,000 histories spread over the training split.
+  private mutating func samplePrompts() throws {
     let train = catalogue.dataset.train
-    if train.isEmpty { return try catalogue.prompt(history: []).tokens.count }
-    return try stride(from: 0, to: train.count, by: max(1, train.count / 1000)).reduce(0) {
-      max($0, try catalogue.prompt(history: train[$1].history).tokens.count)
+    let histories =
+      train.isEmpty ? [[]] : stride(from: 0, to: train.count, by: max(1, train.count / 1000)).map { train[$0].history }
+    for history in histories {
+      let prompt = try catalogue.prompt(history: history)
+      longestPrompt = max(longestPrompt, prompt.tokens.count)
+      cutPrompts += prompt.dropped > 0 ? 1 : 0
     }
+    sampledPrompts = histories.count
   }
 
   /// The model as a directory would hold it.

@@ -1,0 +1,142 @@
+import Foundation
+
+/// Evaluates a model on examples of a split, by all ranks; the numbers do not depend on how many there are.
+public struct EvaluationRun {
+  public struct Options: Sendable {
+    public var split = Dataset.Split.test
+    /// Number of examples, the first of a fixed permutation; 0: all.
+    public var examples = 0
+    /// Rank by the exact distribution of all titles instead of a beam.
+    public var exact = false
+    public var beam = 20
+    /// Leave the titles of the history out and renormalise.
+    public var excludeHistory = false
+    public var seed: UInt64 = 1
+    public init() {}
+  }
+
+  private static let batch = 8
+  /// Length of the lists that are kept.
+  private static let length = 20
+  /// Titles sampled per example.
+  private static let sampled = 10
+
+  private let catalogue: Catalogue
+  private let evaluator: Evaluator
+  private let communicator: any Communicator
+  private let options: Options
+  private let examples: [Interaction]
+  private let groups: PopularityGroups
+  private let titles: [String]
+
+  public init(
+    _ catalogue: Catalogue, _ language: LanguageModel, _ communicator: any Communicator, _ options: Options
+  ) throws {
+    let split = catalogue.dataset[options.split]
+    if split.isEmpty {
+      throw FlowerError(
+        .data, "\(catalogue.dataset.name): the \(options.split.rawValue) split is empty; data without histories are for `audit`")
+    }
+    self.catalogue = catalogue
+    evaluator = Evaluator(catalogue, language)
+    self.communicator = communicator
+    self.options = options
+    // Every seed evaluates the same examples.
+    let order = CounterRandom(seed: 0, purpose: .evaluation).permutation(of: split.count)
+    examples = order.prefix(options.examples > 0 ? options.examples : split.count).map { split[Int($0)] }
+    groups = catalogue.groups
+    titles = catalogue.leafTitles
+  }
+
+  /// Rows of the table: the model's best lists and its samples, then what they are compared with.
+  public func run(name: String) throws -> [EvaluationReport] {
+    let best = try lists(Self.length, bestLists)
+    let samples = try lists(Self.sampled, sampledLists)
+    var rows = [
+      EvaluationReport(name: name, lists: .topK, ranking: ranking(best, cutoffs: RankingMetrics.standardCutoffs)),
+      EvaluationReport(name: name, lists: .sampled, ranking: ranking(samples, cutoffs: [1, 5, 10])),
+    ]
+    rows.append(reference("popularity") { _ in catalogue.rewards.popularity })
+    if let score = catalogue.score {
+      rows.append(
+        reference("preference score") {
+          catalogue.rewards.preference(history: $0.history, leavingOut: nil, score: score)
+        })
+    }
+    return rows
+  }
+
+  /// Lists of `length` leaves for all examples, computed by all ranks.
+  private func lists(_ length: Int, _ body: (Range<Int>) throws -> [[Int32]]) throws -> [[Int32]] {
+    let flat = try communicator.spread(count: examples.count, batch: Self.batch, width: length) { range in
+      try body(range).flatMap { list in (0..<length).map { $0 < list.count ? Double(list[$0]) : -1 } }
+    }
+    return examples.indices.map { flat[$0 * length..<($0 + 1) * length].map { Int32($0) }.filter { $0 >= 0 } }
+  }
+
+  private func prompts(_ range: Range<Int>) throws -> [[Int32]] {
+    try examples[range].map { try catalogue.prompt(history: $0.history).tokens }
+  }
+
+  private func excluded(_ example: Interaction) -> Set<Int32> {
+    options.excludeHistory ? Set(example.history.map { catalogue.tree.leafOfItem[Int($0)] }) : []
+  }
+
+  private func bestLists(_ range: Range<Int>) throws -> [[Int32]] {
+    let prompts = try prompts(range)
+    let excluded = examples[range].map(excluded)
+    if options.exact {
+      return zip(evaluator.exact(prompts), excluded).map {
+        Evaluator.top($0, count: Self.length, excluding: $1).map(\.leaf)
+      }
+    }
+    return evaluator.beam(prompts, beam: max(options.beam, Self.length), excluding: excluded).map { $0.map(\.leaf) }
+  }
+
+  private func sampledLists(_ range: Range<Int>) throws -> [[Int32]] {
+    evaluator.samples(try prompts(range), first: range.lowerBound, count: Self.sampled, seed: options.seed)
+  }
+
+  private func reference(_ name: String, weights: (Interaction) -> [Double]) -> EvaluationReport {
+    let lists = examples.map { example in
+      Evaluator.top(weights(example), count: Self.length, excluding: excluded(example)).map(\.leaf)
+    }
+    return EvaluationReport(
+      name: name, isReference: true, lists: .topK, ranking: ranking(lists, cutoffs: RankingMetrics.standardCutoffs))
+  }
+
+  private func ranking(_ lists: [[Int32]], cutoffs: [Int]) -> RankingMetrics {
+    RankingMetrics(
+      lists: lists, targets: examples.map { catalogue.tree.leafOfItem[Int($0.item)] }, titles: titles, groups: groups,
+      cutoffs: cutoffs)
+  }
+
+  /// The exact item distribution: of the one prompt where there are no histories; else the mean over the examples'
+  /// prompts against popularity, and the mean divergence of each prompt's distribution from its personal target.
+  public static func audit(
+    _ catalogue: Catalogue, _ language: LanguageModel, _ communicator: any Communicator, _ options: Options
+  ) throws -> AuditReport {
+    let evaluator = Evaluator(catalogue, language)
+    if catalogue.dataset.isDistribution {
+      return AuditReport(catalogue, policy: try evaluator.exact([catalogue.prompt(history: []).tokens])[0])
+    }
+    let run = try EvaluationRun(catalogue, language, communicator, options)
+    let leaves = catalogue.tree.leafCount
+    let flat = try communicator.spread(count: run.examples.count, batch: batch, width: leaves + 4) { range in
+      zip(evaluator.exact(try run.prompts(range)), run.examples[range]).flatMap { logProbabilities, example in
+        let policy = logProbabilities.map { exp($0) }
+        let target = catalogue.rewards.rewards(history: example.history, leavingOut: nil).target
+        let metrics = DistributionMetrics(policy: policy, target: target)
+        return policy + [metrics.kl, metrics.reverseKL, metrics.js, metrics.totalVariation]
+      }
+    }
+    var mean = [Double](repeating: 0, count: leaves + 4)
+    for row in flat.chunks(of: leaves + 4) {
+      for (index, value) in row.enumerated() { mean[index] += value / Double(run.examples.count) }
+    }
+    let names = ["kl", "reverse_kl", "js", "total_variation"]
+    return AuditReport(
+      policy: Array(mean[..<leaves]), target: catalogue.rewards.popularity, titles: run.titles,
+      counts: catalogue.rewards.counts, perPrompt: zip(names, mean[leaves...]).map { Metric($0, $1) })
+  }
+}

@@ -1,0 +1,52 @@
+/// A trained model with the data that it recommends from: what every verb but `train` works on.
+public struct ServedModel {
+  public let path: String
+  public let catalogue: Catalogue
+  public let transformer: Transformer
+  public let metadata: FlowerMetadata
+  /// What the user should know, e.g. that the data are not those of the training.
+  public let notes: [String]
+
+  /// - Parameters:
+  ///   - path: a model directory, a checkpoint, or a run (its best checkpoint, else its newest).
+  ///   - data: a dataset directory.
+  public init(path: String, data: String) throws {
+    self.path = try Self.modelDirectory(path)
+    let model = try ModelDirectory(contentsOf: self.path)
+    guard let metadata = model.metadata else {
+      throw FlowerError(
+        .data,
+        "\(self.path)/\(FlowerMetadata.fileName): not found; expected the prompt and rewards that the model was trained"
+          + " with (a model that FlowerDist has trained has them)")
+    }
+    self.metadata = metadata
+    let dataset = try Dataset(directory: data)
+    catalogue = try Catalogue(
+      dataset: dataset, tokenizer: model.tokenizer, prompt: metadata.prompt, terminator: metadata.terminator,
+      reward: metadata.reward)
+    transformer = model.transformer
+    notes =
+      dataset.digest == metadata.catalogueDigest
+      ? [] : ["note: \(data) is not the data that \(self.path) was trained on"]
+  }
+
+  /// Where the model of `path` is.
+  public static func modelDirectory(_ path: String) throws -> String {
+    if File.exists("\(path)/config.json") { return path }
+    if File.exists("\(path)/checkpoints") {
+      let store = CheckpointStore(runDirectory: path)
+      if let best = try store.best() { return best.path }
+      if let latest = try store.latest().checkpoint { return latest.path }
+      throw FlowerError(.data, "\(path): this run has no whole checkpoint yet")
+    }
+    throw FlowerError(.data, "\(path): expected a model directory (with config.json), a checkpoint or a run")
+  }
+}
+
+extension Recipe {
+  /// The resolved recipe of a run; `nil` where `path` is no run.
+  public static func ofRun(_ path: String) throws -> Recipe? {
+    File.exists("\(path)/checkpoints") && File.exists("\(path)/config.yaml")
+      ? try read(path: "\(path)/config.yaml") : nil
+  }
+}

@@ -1,0 +1,193 @@
+import Foundation
+import FoundationXML
+import Testing
+
+@testable import FlowerDist
+
+@Suite struct ReportTests {
+  static let hostile = "<script>alert('1')</script> & \"more\" \u{1}"
+
+  static let audit = AuditReport(
+    policy: [0.5, 0.3, 0.2, 0], target: [4, 3, 2, 1], titles: [hostile, "b", "c", "d"], counts: [3, 2, 1, 0],
+    perPrompt: [Metric("js", 0.1, standardError: 0.01)])
+
+  /// A temporary directory of runs, removed with the test.
+  final class Runs {
+    let directory = FileManager.default.temporaryDirectory.appendingPathComponent("report-\(UUID().uuidString)")
+
+    deinit { try? FileManager.default.removeItem(at: directory) }
+
+    func write(_ run: String, _ files: [String: String]) throws -> String {
+      let path = directory.appendingPathComponent(run)
+      try FileManager.default.createDirectory(at: path, withIntermediateDirectories: true)
+      for (name, text) in files {
+        try text.write(to: path.appendingPathComponent(name), atomically: true, encoding: .utf8)
+      }
+      return path.path
+    }
+  }
+
+  static func log(steps: Int, isFlow: Bool) -> String {
+    (1...steps).map { step in
+      let line = StepLine(
+        step: step, loss: 10 / Double(step), sftLoss: isFlow ? nil : 10 / Double(step),
+        flowLoss: isFlow ? 10 / Double(step) : nil, gradNorm: 1, learningRate: 1e-3, tokens: 100, trajectories: 8,
+        seconds: Double(step) / 4)
+      let validation = ValidationLine(step: step, metrics: [Metric("loss", 1 / Double(step))])
+      return line.json.description + "\n" + (step.isMultiple(of: 10) ? validation.json.description + "\n" : "")
+    }.joined()
+  }
+
+  static func row(_ name: String, hr: Double, dgu: Double, isReference: Bool = false) -> EvaluationReport {
+    EvaluationReport(
+      name: name, isReference: isReference, lists: .topK, examples: 1500,
+      metrics: [Metric("hr@10", hr, standardError: 0.007), Metric("dgu@10", dgu)],
+      groupShares: [.init(cutoff: 10, recommended: [0.7, 0.3], training: [0.5, 0.5])])
+  }
+
+  static func evaluation(_ row: EvaluationReport) -> String {
+    JSON([row.json, Self.row("popularity", hr: 0.04, dgu: 0.8, isReference: true).json]).description
+  }
+
+  func twoRuns(_ runs: Runs) throws -> Report {
+    let paths = [
+      try runs.write(
+        "sft<b>",
+        [
+          "config.yaml": "name: sft\nsteps: 60\n", "environment.json": #"{"cpu":"x","hosts":["a","b"]}"#,
+          "metrics.jsonl": Self.log(steps: 60, isFlow: false),
+          "evaluation.json": Self.evaluation(Self.row("sft", hr: 0.081, dgu: 0.683)),
+        ]),
+      try runs.write(
+        "flower",
+        [
+          "config.yaml": "name: flower\nsteps: 60\n", "metrics.jsonl": Self.log(steps: 60, isFlow: true),
+          "evaluation.json": Self.evaluation(Self.row("flower", hr: 0.108, dgu: 0.513)),
+          "audit.json": Self.audit.json.description,
+        ]),
+    ]
+    return try Report.build(runs: paths)
+  }
+
+  @Test func pageIsSelfContainedAndEscaped() throws {
+    let html = try twoRuns(Runs()).html
+    for forbidden in ["<script", "<b>sft", "sft<b>", "http:", "https:", "src=", "url(", "@import", "\u{1}"] {
+      #expect(!html.contains(forbidden), "\(forbidden)")
+    }
+    #expect(html.contains("&lt;script&gt;alert(&#39;1&#39;)"))
+    #expect(html.contains("<mark>name: flower</mark>") && !html.contains("<mark>steps: 60</mark>"))
+    #expect(html.contains("<b>0.108</b>") && html.contains("<b>0.513</b>"))
+  }
+
+  @Test func chartsAreWellFormed() throws {
+    let html = try twoRuns(Runs()).html
+    let charts = html.matches(of: /<svg[\s\S]*?<\/svg>/).map { String($0.output) }
+    // Trade-off, groups, fit, two losses, validation; besides the legends' keys.
+    #expect(charts.count { $0.contains("role=") } == 6)
+    for chart in charts {
+      #expect(XMLParser(data: Data(chart.utf8)).parse())
+      #expect(!chart.contains("nan") && !chart.contains("inf\""))
+    }
+    // HTML has void elements; without them the whole page is well-formed too.
+    let body = html.replacing(/<!DOCTYPE html>|<meta[^>]*>/, with: "")
+    #expect(XMLParser(data: Data(body.utf8)).parse())
+  }
+
+  @Test func tableFitsAndNamesWhatIsMissing() throws {
+    let report = try twoRuns(Runs())
+    #expect(report.table.split(separator: "\n").filter { !$0.contains("no environment") }.allSatisfy { $0.count <= 80 })
+    #expect(report.table.contains("flower: no environment.json"))
+    #expect(report.table.contains("0.108±0.007*"))
+    // Both runs bring the same reference; it is shown once.
+    #expect(report.rows(.topK).map(\.name) == ["sft<b>", "flower", "popularity"])
+  }
+
+  @Test func jsonHasTheNumbers() throws {
+    let report = try twoRuns(Runs())
+    let json = try JSON(parsing: report.json.serialized())
+    let runs = try #require(json["runs"]?.array)
+    #expect(runs.map { $0["name"]?.string } == ["sft<b>", "flower"])
+    #expect(runs[0]["steps"]?.int == 60 && runs[0]["seconds"]?.double == 15 && runs[0]["tokens"]?.int == 6000)
+    let rows = try EvaluationReport.rows(json: try #require(runs[1]["evaluation"]), file: "report.json")
+    #expect(rows == report.runs[1].evaluation)
+  }
+
+  @Test func aRunWithOnlyItsRecipe() throws {
+    let runs = Runs()
+    let report = try Report.build(runs: [runs.write("new", ["config.yaml": "a: 1\n"])])
+    #expect(report.table.contains("new: no metrics.jsonl"))
+    #expect(report.html.contains("no evaluation.json and no audit.json"))
+  }
+
+  @Test func equalNamesBecomePaths() throws {
+    let runs = Runs()
+    let paths = [
+      try runs.write("a/same", ["config.yaml": "x: 1\n"]), try runs.write("b/same", ["config.yaml": "x: 1\n"]),
+    ]
+    #expect(try Report.build(runs: paths).runs.map(\.name) == paths)
+  }
+
+  @Test func errorsNameFileAndLine() throws {
+    let runs = Runs()
+    func message(_ files: [String: String]) throws -> String {
+      let path = try runs.write(UUID().uuidString, files)
+      let error = #expect(throws: FlowerError.self) { try Report.build(runs: [path]) }
+      return error?.description ?? ""
+    }
+    let lines = Self.log(steps: 2, isFlow: true)
+    #expect(try message(["metrics.jsonl": lines + "{\"step\":x}\n"]).contains("metrics.jsonl:3:9"))
+    #expect(try message(["metrics.jsonl": lines + "{\"step\":3}\n"]).contains("metrics.jsonl:3: 'loss' is missing"))
+    #expect(try message(["metrics.jsonl": lines + lines]).contains("step 1 follows step 2"))
+    #expect(
+      try message(["audit.json": #"{"policy":[1],"target":[1,2],"titles":["a"],"counts":[1]}"#])
+        .contains("'target': expected 1 entries"))
+    #expect(
+      try message(["audit.json": #"{"policy":[-1,2],"target":[1,2],"titles":["a","b"],"counts":[1,1]}"#])
+        .contains("'policy': expected numbers that are not negative"))
+    #expect(try message(["audit.json": #"{"policy":[],"target":[],"titles":[],"counts":[]}"#]).contains("not all zero"))
+    #expect(try message([:]).contains("not a run directory"))
+    #expect(throws: FlowerError.self) { try Report.build(runs: []) }
+  }
+
+  @Test func hugeNumbersDoNotTrap() throws {
+    let lines = (1...3).map { step in
+      StepLine(
+        step: .max - 3 + step, loss: 1e308, gradNorm: 1e308, learningRate: 1e308, tokens: .max, trajectories: .max,
+        seconds: 1e308
+      ).json.description + "\n"
+    }
+    let row = EvaluationReport(
+      name: "x", lists: .topK, examples: .max,
+      metrics: ["hr@10", "dgu@10", "coverage@10", "kl"].map { Metric($0, 1e308, standardError: 1e308) })
+    let runs = Runs()
+    let report = try Report.build(runs: [
+      runs.write("huge", ["metrics.jsonl": lines.joined(), "evaluation.json": JSON([row.json, row.json]).description])
+    ])
+    #expect(report.runs[0].tokens == .max)
+    #expect(!report.html.isEmpty && !report.table.isEmpty && !report.json.serialized().isEmpty)
+  }
+
+  @Test func aLineStillBeingWrittenIsLeftOut() throws {
+    let runs = Runs()
+    let report = try Report.build(runs: [
+      runs.write("live", ["metrics.jsonl": Self.log(steps: 3, isFlow: true) + #"{"step":4,"lo"#])
+    ])
+    #expect(report.runs[0].steps.count == 3)
+    #expect(report.table.contains("ends inside a line"))
+  }
+
+  @Test func linesAndAuditsSurviveJSON() throws {
+    var line = StepLine(
+      step: 3, loss: 0.1, flowLoss: 0.2, gradNorm: 1e-30, learningRate: 1e-3, tokens: 5, trajectories: 0, seconds: 1.5)
+    #expect(try StepLine(json: JSON(parsing: line.json.serialized()), place: "") == line)
+    line.loss = .nan
+    #expect(try StepLine(json: JSON(parsing: line.json.serialized()), place: "").loss.isNaN)
+    let validation = ValidationLine(step: 9, metrics: [Metric("hr@10", 0.1), Metric("loss", 2)])
+    #expect(try ValidationLine(json: JSON(parsing: validation.json.serialized()), place: "") == validation)
+    let json = try JSON(parsing: Self.audit.json.serialized())
+    #expect(json["kl"]?.isNull == true && json["total_variation"]?.double == Self.audit.metrics.totalVariation)
+    let back = try AuditReport(json: json, file: "audit.json")
+    #expect(back.titles == Self.audit.titles && back.perPrompt == Self.audit.perPrompt)
+    #expect(zip(back.metrics.policy, Self.audit.metrics.policy).allSatisfy { abs($0 - $1) < 1e-15 })
+  }
+}
