@@ -22,7 +22,9 @@ struct Train: ParsableCommand {
   func run() throws {
     let ranks = try Ranks.join()
     let recipe = try ranks.together {
-      try Recipe.read(path: self.recipe, overrides: overrides + (name.map { ["name=\($0)"] } ?? []))
+      // A name is held to the same rules wherever it is given.
+      let name = name.map { ["name='\($0.replacing("'", with: "''"))'"] } ?? []
+      return try Recipe.read(path: self.recipe, overrides: overrides + name)
     }
     if dryRun {
       let plan = try TrainingLoop.plan(recipe, ranks)

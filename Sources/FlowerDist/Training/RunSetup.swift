@@ -5,8 +5,8 @@ public struct RunSetup {
   public var recipe: Recipe
   public var catalogue: Catalogue
   public var transformer: Transformer
-  /// Digest of recipe and data: what a resumed run must share.
-  public var course: String
+  /// What a resumed run must share.
+  let course: RunCourse
   /// Tokens of the longest title.
   public var longestTitle: Int
   /// Tokens of the longest prompt, and how many prompts drop items for lack of room, in a sample of the training split.
@@ -35,9 +35,7 @@ public struct RunSetup {
       transformer = Transformer(configuration)
       transformer.initialize(seed: recipe.training.seed, std: recipe.model.initialStd)
     }
-    var hash = SHA256()
-    for text in [recipe.course.yaml, dataset.digest] { Array(text.utf8).withUnsafeBytes { hash.update($0) } }
-    course = hash.finish()
+    course = RunCourse(recipe, data: dataset.digest)
     longestTitle = Int(catalogue.tree.depth.max()!)
     try samplePrompts()
   }
@@ -84,20 +82,6 @@ public struct RunSetup {
 
   /// Longest sequence of prompt and title.
   var maximumPositions: Int { recipe.prompt.maxTokens + longestTitle + 1 }
-}
-
-extension Recipe {
-  /// The recipe without what may change between attempts: names, places, and how often things are shown or saved.
-  var course: Recipe {
-    var recipe = self
-    recipe.name = ""
-    recipe.runs = ""
-    recipe.data.path = data.path == nil ? nil : ""
-    recipe.training.logEvery = 0
-    recipe.checkpoint = Checkpoint()
-    recipe.evaluation = Evaluation()
-    return recipe
-  }
 }
 
 extension ModelConfiguration {
