@@ -133,6 +133,13 @@ extension LaunchTests {
       let outcome = try await workspace.train(more: ["--resume", path])
       expectRefusal(
         workspace, outcome, code: 3, "\(path): was made with model.hidden_size 64 (now 32), other data, so going on")
+      // Nor is one run continued under another's name.
+      try await workspace.succeed(name: "third", ["training.steps=1"])
+      let mixed = try await workspace.train(
+        name: "third", ["model.hidden_size=64", "data.generated=61"], more: ["--resume", path])
+      #expect(mixed.codes == [2, 2])
+      #expect(mixed.errors.contains("this run was begun with model.hidden_size 32 (now 64), training.steps 1 (now 40)"))
+      #expect(try workspace.steps("third") == [1])
       let none = try await workspace.train(more: ["--resume", workspace("none")])
       expectRefusal(workspace, none, code: 3, "cannot read \(workspace("none/manifest.json"))")
     }

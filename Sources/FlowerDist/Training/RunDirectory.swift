@@ -15,6 +15,20 @@ final class RunDirectory {
       .usage, "\(path): this run exists. Continue it with --resume latest, or start another with --name NAME")
   }
 
+  /// Refuses to mix two runs under one name: what goes on must be the run that is there, if one is.
+  static func checkSame(_ recipe: Recipe) throws {
+    let file = "\(path(recipe))/config.yaml"
+    guard File.exists(file) else { return }
+    let begun = RunCourse(try Recipe.read(path: file), data: "")
+    let differences = RunCourse(recipe, data: "").differences(from: begun)
+    guard differences.isEmpty else {
+      throw FlowerError(
+        .usage,
+        "\(path(recipe)): this run was begun with \(differences.joined(separator: ", ")); go on under another name with"
+          + " --name NAME")
+    }
+  }
+
   /// A new run; one that exists is refused. Where it cannot be made, nothing of it is left.
   init(creating recipe: Recipe, environment: JSON) throws {
     try Self.checkNew(recipe)

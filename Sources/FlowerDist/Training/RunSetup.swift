@@ -25,7 +25,8 @@ public struct RunSetup {
       dataset: dataset, tokenizer: tokenizer, prompt: recipe.prompt, terminator: recipe.tokenizer.terminator,
       reward: recipe.reward)
     if recipe.reward.weight == .power && dataset.isDistribution {
-      throw FlowerError(.usage, "reward.weight: power needs histories, but \(dataset.name) has none; expected popularity or uniform")
+      throw FlowerError(
+        .usage, "reward.weight: power needs histories, but \(dataset.name) has none; expected popularity or uniform")
     }
     if let model {
       transformer = model.transformer

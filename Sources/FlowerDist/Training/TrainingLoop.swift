@@ -32,7 +32,7 @@ public final class TrainingLoop {
     try communicator.agree(Self.facts(recipe) + [("--resume", "\(start)")])
     try Self.checkSharedFiles(recipe, communicator)
     if start == .fresh { try communicator.together { if communicator.isRoot { try RunDirectory.checkNew(recipe) } } }
-    let (checkpoint, notes) = try Self.checkpoint(store, start, communicator)
+    let (checkpoint, notes) = try Self.checkpoint(store, recipe, start, communicator)
     let state = try communicator.together { try checkpoint.map { try TrainerState(directory: $0) } }
     setup = try communicator.together { try RunSetup(recipe, checkpoint: checkpoint) }
     try communicator.agree(Self.facts(setup))
@@ -168,13 +168,14 @@ public final class TrainingLoop {
 
   /// The checkpoint to start from, chosen by rank zero, and what is to be said about the choice.
   private static func checkpoint(
-    _ store: CheckpointStore, _ start: Start, _ communicator: any Communicator
+    _ store: CheckpointStore, _ recipe: Recipe, _ start: Start, _ communicator: any Communicator
   ) throws -> (String?, notes: [String]) {
     var notes: [String] = []
     let chosen = try communicator.fromRoot {
       switch start {
       case .fresh: return []
       case .checkpoint(let path):
+        try RunDirectory.checkSame(recipe)
         _ = try CheckpointManifest.verify(directory: path, depth: .contents)
         return Array(path.utf8)
       case .latest:
