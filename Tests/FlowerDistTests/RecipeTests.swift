@@ -281,7 +281,7 @@ private let valid = """
       globalBatch: 1, grains: 1, microBatch: 1, steps: 1, epochs: 1, seed: 0, logEvery: 1)
     recipe.validation = .init(every: 1, metric: .ndcgAt10, examples: 1, patience: 1)
     recipe.checkpoint = .init(every: 1, keep: 1, keepBest: false)
-    recipe.evaluation = .init(beam: 21, excludeHistory: true, examples: 1)
+    (recipe.evaluation.beam, recipe.evaluation.excludeHistory, recipe.evaluation.examples) = (21, true, 1)
     return recipe
   }
 }
