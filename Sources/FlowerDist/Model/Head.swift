@@ -39,6 +39,9 @@ public struct Readouts: Sendable {
     count = 0
   }
 
+  /// Number of logits that the distributions over options need.
+  var optionLogits: Int { options.reduce(0) { $0 + setStart[$1.set + 1] - setStart[$1.set] } }
+
   func tokens(of set: Int) -> ArraySlice<Int32> { tokens[setStart[set]..<setStart[set + 1]] }
 
   /// Adds a list of tokens and returns its index.
@@ -93,6 +96,9 @@ final class Head {
       (arena.base + i * hiddenSize).update(from: source + index * hiddenSize, count: hiddenSize)
     }
   }
+
+  /// Bytes of scratch that distributions over the vocabulary need.
+  static func vocabularyBytes(_ c: ModelConfiguration) -> Int { 4 * chunk * (c.vocabularySize + c.hiddenSize) }
 
   private func reserveLogits(_ count: Int) {
     if logits.count < count { logits = FloatArena(count: count) }

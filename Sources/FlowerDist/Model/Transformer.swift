@@ -235,6 +235,11 @@ public final class Transformer {
       dWeight: g + p.inputNorm, rows: all, width: h)
   }
 
+  /// Bytes of scratch that the backward pass needs, without that of the attention.
+  static func backwardBytes(_ c: ModelConfiguration, rows: Int) -> Int {
+    4 * rows * (3 * c.hiddenSize + c.intermediateSize + 2 * c.queryDim + 2 * c.kvDim)
+  }
+
   private func backwardScratch(rows: Int) -> BackwardScratch {
     if let gradients, gradients.rowCapacity >= rows { return gradients }
     let made = BackwardScratch(configuration, rows: rows + rows / 4)

@@ -17,12 +17,10 @@ public struct RunPlan {
     let titles = recipe.objective.name == .sft ? 1 : recipe.trajectories.count + (recipe.objective.theta > 0 ? 1 : 0)
     let rows = examples * (setup.longestPrompt + titles * setup.longestTitle)
     let queries = examples * (1 + titles * setup.longestTitle)
-    let activations = Activations.bytes(c, rows: rows, queries: queries, training: true)
-    let vocabulary = recipe.objective.support == .vocabulary || recipe.objective.sftSupport == .vocabulary
-    let logits = vocabulary ? 64 * c.vocabularySize * 4 : 0
-    let backward = rows * 4 * (3 * c.hiddenSize + c.intermediateSize + 2 * c.queryDim + 2 * c.kvDim)
-    let state = 2 * 4 * ((count + communicator.size - 1) / communicator.size)
-    memory = 4 * count * (1 + buffers) + state + activations + backward + logits
+    let estimate = MemoryEstimate(
+      c, gradientBuffers: buffers, ranks: communicator.size, rows: rows, queries: queries,
+      vocabulary: recipe.objective.support == .vocabulary || recipe.objective.sftSupport == .vocabulary)
+    memory = estimate.total
     let choices = (0..<tree.nodeCount).count { tree.isChoice($0) }
     let o = recipe.objective
     let objective =
@@ -42,7 +40,7 @@ public struct RunPlan {
       ("trajectories", o.name == .sft ? "none" : "\(recipe.trajectories.count) per prompt, drawn by \(recipe.trajectories.source.rawValue); reward \(recipe.reward.weight.rawValue)"),
       ("batch", "\(recipe.training.globalBatch) examples in \(recipe.training.grains) grains, longest prompt \(setup.longestPrompt) tokens"),
       ("steps", "\(trainer.totalSteps), \(recipe.optimizer.schedule.rawValue) from \(recipe.optimizer.learningRate), seed \(recipe.training.seed)"),
-      ("memory", "about \(memory / 1_000_000 + 1) MB per rank (weights \(4 * count / 1_000_000 + 1), \(buffers) gradient buffers, activations \((activations + backward) / 1_000_000 + 1))"),
+      ("memory", "about \(memory / 1_000_000 + 1) MB per rank (weights \(estimate.weights / 1_000_000 + 1), \(buffers) gradient buffers, activations \(estimate.activations / 1_000_000 + 1))"),
     ]
   }
 }
