@@ -20,6 +20,6 @@ struct MemoryEstimate {
     optimizer = 2 * 4 * ((count + ranks - 1) / ranks)
     activations =
       Activations.bytes(c, rows: rows, queries: queries, training: true) + Transformer.backwardBytes(c, rows: rows)
-      + (vocabulary ? Head.vocabularyBytes(c) : 0)
+      + (vocabulary ? Head.vocabularyBytes(c, readouts: queries) : 0)
   }
 }
