@@ -45,14 +45,15 @@ public struct BenchmarkResult: CustomStringConvertible {
     table.rows.append(row("forward + backward", step.median, work.total))
     table.rows.append(row("  its fastest", step.minimum, work.total))
     table.rows.append(row("  in processor time", step.processor, work.total, of: ceiling.step.processor))
-    return (lines + table.lines + [
-      "",
-      "tokens        \(NumberText.grouped(Double(rows) / step.median))/s, trajectories "
-        + "\(NumberText.short(Double(trajectories) / step.median))/s (forward + backward)",
-      "sgemm         \(ratio(ceiling.step)) in the step's shapes, \(ratio(ceiling.square)) 1024 square",
-      "              (GFLOP/s: median / best / in processor time); copy \(NumberText.fixed(ceiling.copy, decimals: 1)) GB/s",
-      "memory        " + memoryText,
-    ]).joined(separator: "\n")
+    return
+      (lines + table.lines + [
+        "",
+        "tokens        \(NumberText.grouped(Double(rows) / step.median))/s, trajectories "
+          + "\(NumberText.short(Double(trajectories) / step.median))/s (forward + backward)",
+        "sgemm         \(ratio(ceiling.step)) in the step's shapes, \(ratio(ceiling.square)) 1024 square",
+        "              (GFLOP/s: median / best / in processor time); copy \(NumberText.fixed(ceiling.copy, decimals: 1)) GB/s",
+        "memory        " + memoryText,
+      ]).joined(separator: "\n")
   }
 
   private func row(_ name: String, _ seconds: Double, _ operations: Double?, of limit: Double? = nil) -> [String] {
@@ -117,7 +118,7 @@ public struct BenchmarkResult: CustomStringConvertible {
     ]
   }
 
-  private func json(_ rate: MachineCeiling.Rate) -> JSON { 
+  private func json(_ rate: MachineCeiling.Rate) -> JSON {
     ["median": JSON(rate.median), "best": JSON(rate.best), "processor": JSON(rate.processor)]
-   }
+  }
 }

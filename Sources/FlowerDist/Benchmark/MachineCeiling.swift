@@ -50,7 +50,8 @@ struct MachineCeiling {
         processor += seconds.processor
       }
     }
-    return Rate(median: operations / median / 1e9, best: operations / best / 1e9, processor: operations / processor / 1e9)
+    return Rate(
+      median: operations / median / 1e9, best: operations / best / 1e9, processor: operations / processor / 1e9)
   }
 
   private static func copyBandwidth(repeats: Int) -> Double {
