@@ -27,6 +27,9 @@ public struct Forest: Sendable {
   public var rowCount: Int { tokens.count }
   public var queryCount: Int { queryRows.count }
 
+  /// Number of rows that `row` sees: of its trunk, and of its branch up to itself.
+  func visibleRows(_ row: Int) -> Int { Int(trunkCount[row]) + pathStart[row + 1] - pathStart[row] }
+
   public mutating func removeAll() {
     tokens.removeAll(keepingCapacity: true)
     positions.removeAll(keepingCapacity: true)

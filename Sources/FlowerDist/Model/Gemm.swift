@@ -20,7 +20,8 @@ enum Gemm {
     accumulate: Bool = false
   ) {
     multiply(
-      rows, output, input, x, lda: input, weight, ldb: input, transposeB: true, beta: accumulate ? 1 : 0, y, ldc: output)
+      rows, output, input, x, lda: input, weight, ldb: input, transposeB: true, beta: accumulate ? 1 : 0, y, ldc: output
+    )
   }
 
   /// dx = dy · W (+ dx when `accumulate`): the gradient of ``linear`` for its input.

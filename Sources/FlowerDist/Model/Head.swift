@@ -39,6 +39,9 @@ public struct Readouts: Sendable {
     count = 0
   }
 
+  /// Number of logits that the distributions over options need.
+  var optionLogits: Int { options.reduce(0) { $0 + setStart[$1.set + 1] - setStart[$1.set] } }
+
   func tokens(of set: Int) -> ArraySlice<Int32> { tokens[setStart[set]..<setStart[set + 1]] }
 
   /// Adds a list of tokens and returns its index.
@@ -60,17 +63,21 @@ public struct Readouts: Sendable {
 /// The LM head on the outputs that are used, and only on the embedding rows that are.
 ///
 /// Over options, outputs that share a list of tokens (all prompts share the root of the catalogue) are one product with
-/// the gathered rows of the embedding. Over the vocabulary, logits exist for 64 outputs at a time and are computed once
-/// more in the backward pass, so memory does not grow with outputs × vocabulary.
+/// the gathered rows of the embedding. Over the vocabulary, logits exist for a chunk of outputs at a time, so memory does
+/// not grow with outputs × vocabulary. The backward pass computes those again that are no longer there.
 final class Head {
   private let hiddenSize: Int
   private let vocabularySize: Int
-  /// Outputs whose logits over the vocabulary exist at once.
-  static let chunk = 64
+  /// Outputs whose logits over the vocabulary exist at once: 4 M floats, but at least 64 outputs.
+  private let chunk: Int
 
   private var embeddingRows = FloatArena(count: 0)
   private var hiddenRows = FloatArena(count: 0)
   private var logits = FloatArena(count: 0)
+  /// Logits of the vocabulary readouts `vocabularyRange`, with their hidden states.
+  private var vocabularyLogits = FloatArena(count: 0)
+  private var vocabularyHidden = FloatArena(count: 0)
+  private var vocabularyRange = 0..<0
   /// log Σ exp of each vocabulary readout, kept for the backward pass.
   private var logSums: [Double] = []
   /// How many readouts of each support are done.
@@ -81,6 +88,14 @@ final class Head {
   init(_ configuration: ModelConfiguration) {
     hiddenSize = configuration.hiddenSize
     vocabularySize = configuration.vocabularySize
+    chunk = Self.chunk(configuration)
+  }
+
+  private static func chunk(_ c: ModelConfiguration) -> Int { max(64, (1 << 22) / c.vocabularySize) }
+
+  /// Bytes of scratch that distributions over the vocabulary need.
+  static func vocabularyBytes(_ c: ModelConfiguration, readouts: Int) -> Int {
+    4 * min(readouts, chunk(c)) * (c.vocabularySize + c.hiddenSize)
   }
 
   /// Entries over options, grouped by their list of tokens, in a fixed order.
@@ -102,6 +117,7 @@ final class Head {
   /// Forgets the readouts of the forest before.
   func begin() {
     optionsDone = 0
+    vocabularyRange = 0..<0
     logSums.removeAll(keepingCapacity: true)
     logProbabilities.removeAll(keepingCapacity: true)
   }
@@ -126,10 +142,10 @@ final class Head {
       }
     }
     optionsDone = readouts.options.count
-    for chunk in readouts.vocabulary[logSums.count...].chunks(of: Self.chunk) {
-      vocabularyLogits(chunk, hidden: hidden, embedding: embedding)
+    for chunk in readouts.vocabulary[logSums.count...].chunks(of: chunk) {
+      computeVocabularyLogits(chunk, hidden: hidden, embedding: embedding)
       for (i, entry) in chunk.enumerated() {
-        let row = logits.base + i * vocabularySize
+        let row = vocabularyLogits.base + i * vocabularySize
         let logSum = logSumExp(row, vocabularySize)
         logSums.append(logSum)
         for (k, token) in readouts.tokens(of: entry.set).enumerated() {
@@ -169,24 +185,26 @@ final class Head {
       Gemm.multiply(group.count, h, n, logits.base, lda: n, embeddingRows.base, ldb: h, hiddenRows.base, ldc: h)
       for (i, entry) in group.enumerated() { add(hiddenRows.base + i * h, to: dHidden + entry.query * h, h) }
     }
-    var index = 0
-    for chunk in readouts.vocabulary.chunks(of: Self.chunk) {
-      vocabularyLogits(chunk, hidden: hidden, embedding: embedding)
-      for (i, entry) in chunk.enumerated() {
-        let row = logits.base + i * vocabularySize
+    for chunk in readouts.vocabulary.chunks(of: chunk) {
+      if vocabularyRange != chunk.indices { computeVocabularyLogits(chunk, hidden: hidden, embedding: embedding) }
+      // The logits become their gradients, the hidden states theirs.
+      vocabularyRange = 0..<0
+      let dLogits = vocabularyLogits.base
+      for (row, index) in chunk.indices.enumerated() {
+        let entry = chunk[index]
+        let line = dLogits + row * vocabularySize
         let tokens = readouts.tokens(of: entry.set)
         var sum = 0.0
         for k in 0..<tokens.count { sum += gradient[entry.offset + k] }
-        _ = Kernels.expRow(row, maximum: Float(logSums[index]), count: vocabularySize)
-        Kernels.scale(row, by: Float(-sum), count: vocabularySize)
-        for (k, token) in tokens.enumerated() { row[Int(token)] += Float(gradient[entry.offset + k]) }
-        index += 1
+        _ = Kernels.expRow(line, maximum: Float(logSums[index]), count: vocabularySize)
+        Kernels.scale(line, by: Float(-sum), count: vocabularySize)
+        for (k, token) in tokens.enumerated() { line[Int(token)] += Float(gradient[entry.offset + k]) }
       }
       Gemm.linearWeightGradient(
-        logits.base, x: hiddenRows.base, rows: chunk.count, input: h, output: vocabularySize, to: dEmbedding)
+        dLogits, x: vocabularyHidden.base, rows: chunk.count, input: h, output: vocabularySize, to: dEmbedding)
       Gemm.linearInputGradient(
-        logits.base, weight: embedding, rows: chunk.count, input: h, output: vocabularySize, to: hiddenRows.base)
-      for (i, entry) in chunk.enumerated() { add(hiddenRows.base + i * h, to: dHidden + entry.query * h, h) }
+        dLogits, weight: embedding, rows: chunk.count, input: h, output: vocabularySize, to: vocabularyHidden.base)
+      for (i, entry) in chunk.enumerated() { add(vocabularyHidden.base + i * h, to: dHidden + entry.query * h, h) }
     }
   }
 
@@ -207,7 +225,8 @@ final class Head {
       // Too small for a product to pay.
       for (i, entry) in group.enumerated() {
         for (k, token) in tokens.enumerated() {
-          logits.base[i * n + k] = dot(hidden + entry.query * hiddenSize, embedding + Int(token) * hiddenSize, hiddenSize)
+          logits.base[i * n + k] = dot(
+            hidden + entry.query * hiddenSize, embedding + Int(token) * hiddenSize, hiddenSize)
         }
       }
     } else {
@@ -219,11 +238,17 @@ final class Head {
     return n
   }
 
-  private func vocabularyLogits(_ chunk: ArraySlice<Readouts.Entry>, hidden: FloatPointer, embedding: FloatPointer) {
-    gather(hidden, chunk.map(\.query), into: &hiddenRows)
-    reserveLogits(Self.chunk * vocabularySize)
+  private func computeVocabularyLogits(
+    _ chunk: ArraySlice<Readouts.Entry>, hidden: FloatPointer, embedding: FloatPointer
+  ) {
+    gather(hidden, chunk.map(\.query), into: &vocabularyHidden)
+    if vocabularyLogits.count < chunk.count * vocabularySize {
+      vocabularyLogits = FloatArena(count: self.chunk * vocabularySize)
+    }
     Gemm.linear(
-      hiddenRows.base, weight: embedding, rows: chunk.count, input: hiddenSize, output: vocabularySize, to: logits.base)
+      vocabularyHidden.base, weight: embedding, rows: chunk.count, input: hiddenSize, output: vocabularySize,
+      to: vocabularyLogits.base)
+    vocabularyRange = chunk.indices
   }
 
   /// log Σ e^x, summed in blocks of 512 floats that are added in double precision.

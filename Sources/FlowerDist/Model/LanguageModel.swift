@@ -4,6 +4,8 @@
 /// has grown, and at last, while training, ``backward(_:_:gradient:into:)`` over all of it.
 public final class LanguageModel {
   public let transformer: Transformer
+  /// Seconds by phase of a step, for `bench`; whoever does the rest of the step adds its phases.
+  let clock = PhaseClock()
   private let head: Head
   private var training: Activations?
   private var inference: Activations?
@@ -41,10 +43,14 @@ public final class LanguageModel {
   /// Computes rows and readouts that are new since the last call and returns the log-probabilities of all of `readouts`.
   public func score(_ forest: Forest, _ readouts: Readouts) -> [Double] {
     guard let current else { preconditionFailure("begin comes before score") }
-    transformer.forward(forest, into: current, firstRow: rowsDone, firstQuery: queriesDone)
+    clock.measure(.forward) {
+      transformer.forward(forest, into: current, firstRow: rowsDone, firstQuery: queriesDone)
+    }
     rowsDone = forest.rowCount
     queriesDone = forest.queryCount
-    return head.forward(readouts, hidden: current.hidden.base, embedding: outputEmbedding)
+    return clock.measure(.head) {
+      head.forward(readouts, hidden: current.hidden.base, embedding: outputEmbedding)
+    }
   }
 
   /// Computes a whole forest at once.
@@ -60,10 +66,12 @@ public final class LanguageModel {
     guard let current, current.keepsForBackward else { preconditionFailure("the forest was not scored for training") }
     let count = forest.queryCount * configuration.hiddenSize
     if dHidden.count < count { dHidden = FloatArena(count: count + count / 4) }
-    dHidden.base.update(repeating: 0, count: count)
-    head.backward(
-      readouts, gradient: gradient, hidden: current.hidden.base,
-      embedding: outputEmbedding, dHidden: dHidden.base, dEmbedding: arena.base + transformer.layout.head)
-    transformer.backward(forest, current, dHidden: dHidden.base, gradient: arena)
+    clock.measure(.head) {
+      dHidden.base.update(repeating: 0, count: count)
+      head.backward(
+        readouts, gradient: gradient, hidden: current.hidden.base,
+        embedding: outputEmbedding, dHidden: dHidden.base, dEmbedding: arena.base + transformer.layout.head)
+    }
+    clock.measure(.backward) { transformer.backward(forest, current, dHidden: dHidden.base, gradient: arena) }
   }
 }

@@ -102,12 +102,15 @@ public final class Transformer {
     let q = a.query(layer) + first * c.queryDim
     let attended = a.attended(layer)
     let middle = a.middle(layer) + first * h
-    for (i, query) in queries.enumerated() {
-      let row = Int(rows[query])
-      (gathered + i * h).update(from: a.normed.base + row * h, count: h)
-      (middle + i * h).update(from: a.input(layer) + row * h, count: h)
+    var normed = a.normed.base + first * h
+    if layer == c.layers - 1 {
+      gather(a.normed.base, rows[queries], to: gathered)
+      gather(a.input(layer), rows[queries], to: middle)
+      normed = gathered
+    } else {
+      middle.update(from: a.input(layer) + first * h, count: count * h)
     }
-    Gemm.linear(gathered, weight: w + p.q, rows: count, input: h, output: c.queryDim, to: q)
+    Gemm.linear(normed, weight: w + p.q, rows: count, input: h, output: c.queryDim, to: q)
     if c.attentionBias { Kernels.addBias(w + p.qBias, to: q, rows: count, width: c.queryDim) }
     rotate(q, stride: c.queryDim, heads: c.heads, queries.map { forest.positions[Int(rows[$0])] }, inverse: false)
     attention.forward(
@@ -126,6 +129,12 @@ public final class Transformer {
     if result != middle { result.update(from: middle, count: count * h) }
     Gemm.linear(
       a.mlp.base, weight: w + p.down, rows: count, input: c.intermediateSize, output: h, to: result, accumulate: true)
+  }
+
+  /// Copies `rows` of a matrix as wide as the residual stream.
+  private func gather(_ source: FloatPointer, _ rows: ArraySlice<Int32>, to target: MutableFloatPointer) {
+    let h = configuration.hiddenSize
+    for (i, row) in rows.enumerated() { (target + i * h).update(from: source + Int(row) * h, count: h) }
   }
 
   private func rotate(_ x: MutableFloatPointer, stride: Int, heads: Int, _ positions: [Int32], inverse: Bool) {
@@ -170,7 +179,8 @@ public final class Transformer {
 
   /// `scratch.dQueryOut` is the gradient of the layer's output by query; afterwards `scratch.dx` is that of its input by row.
   private func backwardLayer(
-    _ forest: Forest, _ a: Activations, _ layer: Int, rows: [Int32], _ s: BackwardScratch, gradient g: MutableFloatPointer
+    _ forest: Forest, _ a: Activations, _ layer: Int, rows: [Int32], _ s: BackwardScratch,
+    gradient g: MutableFloatPointer
   ) {
     let c = configuration
     let h = c.hiddenSize
@@ -214,10 +224,10 @@ public final class Transformer {
     // Projections: q of the queries, k and v of all rows, from one normalised input.
     Kernels.rmsNormAgain(
       a.input(layer), weight: w + p.inputNorm, inverse: a.inputInverse(layer), out: a.normed.base, rows: all, width: h)
-    for (i, row) in rows.enumerated() {
-      (gathered + i * h).update(from: a.normed.base + Int(row) * h, count: h)
-    }
-    Gemm.linearWeightGradient(s.dQuery.base, x: gathered, rows: queries, input: h, output: c.queryDim, to: g + p.q)
+    let last = layer == c.layers - 1
+    if last { gather(a.normed.base, rows[...], to: gathered) }
+    Gemm.linearWeightGradient(
+      s.dQuery.base, x: last ? gathered : a.normed.base, rows: queries, input: h, output: c.queryDim, to: g + p.q)
     Gemm.linearWeightGradient(s.dKeyValue.base, x: a.normed.base, rows: all, input: h, output: kv, to: g + p.kv)
     if c.attentionBias {
       Kernels.addColumnSums(s.dQuery.base, to: g + p.qBias, rows: queries, width: c.queryDim)
@@ -225,15 +235,26 @@ public final class Transformer {
     }
     Gemm.linearInputGradient(s.dKeyValue.base, weight: w + p.kv, rows: all, input: h, output: kv, to: s.dNormed.base)
     Gemm.linearInputGradient(
-      s.dQuery.base, weight: w + p.q, rows: queries, input: h, output: c.queryDim, to: gathered)
-    s.dx.base.update(repeating: 0, count: all * h)
-    for (i, row) in rows.enumerated() {
-      add(gathered + i * h, to: s.dNormed.base + Int(row) * h, h)
-      add(dOut + i * h, to: s.dx.base + Int(row) * h, h)
+      s.dQuery.base, weight: w + p.q, rows: queries, input: h, output: c.queryDim,
+      to: last ? gathered : s.dNormed.base, accumulate: !last)
+    if last {
+      s.dx.base.update(repeating: 0, count: all * h)
+      for (i, row) in rows.enumerated() {
+        add(gathered + i * h, to: s.dNormed.base + Int(row) * h, h)
+        add(dOut + i * h, to: s.dx.base + Int(row) * h, h)
+      }
+    } else {
+      // Queries are rows: the residual stream's gradient stays where it is.
+      swap(&s.dx, &s.dQueryOut)
     }
     Kernels.rmsNormBackward(
       s.dNormed.base, x: a.input(layer), weight: w + p.inputNorm, inverse: a.inputInverse(layer), dx: s.dx.base,
       dWeight: g + p.inputNorm, rows: all, width: h)
+  }
+
+  /// Bytes of scratch that the backward pass needs, without that of the attention.
+  static func backwardBytes(_ c: ModelConfiguration, rows: Int) -> Int {
+    4 * rows * (3 * c.hiddenSize + c.intermediateSize + 2 * c.queryDim + 2 * c.kvDim)
   }
 
   private func backwardScratch(rows: Int) -> BackwardScratch {

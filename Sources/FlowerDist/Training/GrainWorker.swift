@@ -32,8 +32,7 @@ final class GrainWorker {
   private let language: LanguageModel
   private let recipe: Recipe
   let objective: TrainingObjective
-  /// Seconds by phase since the last reset, for `bench`.
-  let clock = PhaseClock()
+  var clock: PhaseClock { language.clock }
 
   init(_ catalogue: Catalogue, _ language: LanguageModel, _ recipe: Recipe) {
     self.catalogue = catalogue
@@ -69,7 +68,7 @@ final class GrainWorker {
           &titles, prompts: 0..<examples.count, count: recipe.trajectories.count, support: o.support
         ) { prompt, k in random(.policy, step, examples[prompt], k) }
       }
-      logProbabilities = clock.measure(.forward) { language.score(titles.forest, titles.readouts) }
+      logProbabilities = language.score(titles.forest, titles.readouts)
     } else {
       draws = clock.measure(.draws) {
         guard objective.usesFlow else { return examples.map { _ in [] } }
@@ -80,7 +79,7 @@ final class GrainWorker {
       for (prompt, leaves) in draws.enumerated() {
         for leaf in leaves { titles.addTitle(prompt: prompt, leaf: leaf, support: o.support) }
       }
-      logProbabilities = clock.measure(.forward) { language.score(titles, training: training) }
+      logProbabilities = language.score(titles, training: training)
     }
 
     let prompts = examples.indices.map { prompt in
@@ -96,9 +95,7 @@ final class GrainWorker {
   func run(_ examples: [Example], step: Int, scale: Double, into gradient: FloatArena) -> GrainTally {
     let (titles, scored) = score(examples, step: step, training: true)
     let output = clock.measure(.objective) { objective.evaluate(scored, scale: scale) }
-    clock.measure(.backward) {
-      language.backward(titles.forest, titles.readouts, gradient: output.gradient, into: gradient)
-    }
+    language.backward(titles.forest, titles.readouts, gradient: output.gradient, into: gradient)
     return tally(titles, scored, output)
   }
 

@@ -1,10 +1,10 @@
 /// What a run will do and need, in words: the start table and `--dry-run`.
 struct RunPlan {
   let rows: [(key: String, value: String)]
-  let memory: MemoryPlan
+  let memory: MemoryEstimate
 
   init(_ setup: RunSetup, _ trainer: Trainer, _ communicator: any Communicator) {
-    memory = MemoryPlan(setup, ranks: communicator.size)
+    memory = MemoryEstimate(setup, ranks: communicator.size)
     let recipe = setup.recipe
     let training = recipe.training
     let optimizer = recipe.optimizer
@@ -54,45 +54,5 @@ struct RunPlan {
     if recipe.objective.name == .sft { return "none" }
     let t = recipe.trajectories
     return "\(t.count) per prompt by \(t.source.rawValue), reward \(recipe.reward.weight.rawValue)"
-  }
-}
-
-/// Bytes that the largest rank needs, part by part.
-struct MemoryPlan: CustomStringConvertible {
-  var weights: Int
-  var gradients: Int
-  /// Gradient buffers that a rank keeps at once.
-  var gradientBuffers: Int
-  var optimizer: Int
-  /// Forward and backward of the largest micro-batch, and the logits that exist at once.
-  var activations: Int
-
-  var total: Int { weights + gradients + optimizer + activations }
-
-  init(_ setup: RunSetup, ranks: Int) {
-    let recipe = setup.recipe
-    let c = setup.transformer.configuration
-    weights = 4 * setup.transformer.layout.count
-    gradientBuffers = GradientReducer.bufferCount(grains: recipe.training.grains, ranks: ranks)
-    gradients = gradientBuffers * weights
-    optimizer = 2 * (weights + ranks - 1) / ranks
-    let grain = recipe.training.globalBatch / recipe.training.grains
-    let examples = recipe.training.microBatch > 0 ? min(recipe.training.microBatch, grain) : grain
-    let targets = setup.catalogue.dataset.isDistribution ? recipe.trajectories.count : 1
-    let isSupervised = recipe.objective.name == .sft
-    let titles =
-      (isSupervised || recipe.objective.theta > 0 ? targets : 0) + (isSupervised ? 0 : recipe.trajectories.count)
-    let rows = examples * (setup.longestPrompt + titles * setup.longestTitle)
-    let queries = examples * (1 + titles * setup.longestTitle)
-    let backward = 4 * rows * (3 * c.hiddenSize + c.intermediateSize + 2 * c.queryDim + 2 * c.kvDim)
-    let readsVocabulary = recipe.objective.support == .vocabulary || recipe.objective.sftSupport == .vocabulary
-    let logits = readsVocabulary ? 4 * Head.chunk * c.vocabularySize : 0
-    activations = Activations.bytes(c, rows: rows, queries: queries, training: true) + backward + logits
-  }
-
-  var description: String {
-    func megabytes(_ bytes: Int) -> Int { (bytes + 999_999) / 1_000_000 }
-    return "\(megabytes(total)) MB per rank: weights \(megabytes(weights)), \(gradientBuffers) gradients"
-      + " \(megabytes(gradients)), AdamW \(megabytes(optimizer)), activations \(megabytes(activations))"
   }
 }

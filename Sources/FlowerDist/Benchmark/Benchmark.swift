@@ -1,0 +1,101 @@
+/// A training step on made-up tokens, measured: the work of one rank without data, sampling or communication.
+public final class Benchmark {
+  private let shape: BenchmarkShape
+  private let language: LanguageModel
+  private let objective: TrainingObjective
+  private let rewards: TokenRewards
+  private let reducer: GradientReducer
+  private let optimizer: AdamW
+  private let communicator = SingleProcess()
+  private let prompts: [[Int32]]
+  private var step = 0
+  /// Of this step's forward and backward.
+  private var processorSeconds = 0.0
+
+  /// - Throws: a usage error for a shape that cannot be trained.
+  public init(_ shape: BenchmarkShape) throws {
+    try shape.validate()
+    self.shape = shape
+    let transformer = Transformer(shape.configuration)
+    transformer.initialize(seed: 1, std: 0.02)
+    language = LanguageModel(transformer)
+    objective = TrainingObjective(
+      flow: shape.trajectories > 0 ? .balance(.subTrajectory(lambda: 1)) : nil, theta: 0.5,
+      supervisedScale: Double(shape.title + 1))
+    let tree = try shape.tree()
+    rewards = TokenRewards(tree, weights: (0..<tree.leafCount).map { 1 + Double($0 % 7) })
+    reducer = GradientReducer(count: transformer.layout.count, grains: 1, communicator: communicator)
+    optimizer = AdamW(Recipe.Optimizer(), layout: transformer.layout, plan: reducer.plan, rank: 0)
+    prompts = shape.prompts
+  }
+
+  /// Runs `warmUp` steps, then `repeats` measured ones, then the machine's ceiling.
+  public func run(repeats: Int, warmUp: Int = 3) -> BenchmarkResult {
+    var titles = TitleForest(rewards.tree)
+    for _ in 0..<warmUp { titles = runStep() }
+    let before = ResidentMemory.now
+    var phases: [PhaseClock.Phase: Samples] = [:]
+    var steps = Samples()
+    for _ in 0..<repeats {
+      language.clock.reset()
+      processorSeconds = 0
+      titles = runStep()
+      for (phase, seconds) in language.clock.seconds { phases[phase, default: Samples()].add(wall: seconds) }
+      steps.add(
+        wall: BenchmarkResult.gradientPhases.reduce(0) { $0 + language.clock.seconds[$1, default: 0] },
+        busy: processorSeconds)
+    }
+    let memory = BenchmarkResult.Memory(
+      estimate: MemoryEstimate(
+        shape.configuration, gradientBuffers: GradientReducer.bufferCount(grains: 1, ranks: 1), ranks: 1,
+        rows: titles.forest.rowCount, queries: titles.forest.queryCount, vocabulary: shape.support == .vocabulary),
+      peak: ResidentMemory.peak, growth: ResidentMemory.now.flatMap { now in before.map { now - $0 } })
+    let vocabularyRows = titles.readouts.vocabulary.count
+    return BenchmarkResult(
+      shape: shape, parameters: language.transformer.layout.count, repeats: repeats, rows: titles.forest.rowCount,
+      phases: phases, step: steps,
+      work: StepWork(shape.configuration, titles.forest, titles.readouts),
+      ceiling: MachineCeiling(
+        shape.configuration, rows: titles.forest.rowCount, readouts: vocabularyRows, repeats: 7),
+      memory: memory)
+  }
+
+  /// One step as a grain and the trainer take it; returns its forest.
+  private func runStep() -> TitleForest {
+    let clock = language.clock
+    var titles = TitleForest(rewards.tree)
+    var scored = ScoredForest(logProbabilities: [], prompts: [])
+    clock.measure(.draws) {
+      for (example, prompt) in prompts.enumerated() {
+        let index = titles.addPrompt(prompt)
+        for k in 0...shape.trajectories {
+          titles.addTitle(prompt: index, leaf: leaf(example, k), support: shape.support)
+        }
+      }
+      scored.prompts = prompts.indices.map { example in
+        let paths = (0...shape.trajectories).map {
+          Trajectory(leaf: leaf(example, $0), prompt: example, in: titles, support: shape.support)
+        }
+        return ScoredPrompt(trajectories: Array(paths.dropFirst()), targets: [paths[0]], rewards: rewards)
+      }
+    }
+    let gradient = clock.measure(.reduction) { reducer.buffer() }
+    let start = ProcessorTime.now
+    scored.logProbabilities = language.score(titles, training: true)
+    let output = clock.measure(.objective) { objective.evaluate(scored, scale: 1 / Double(shape.examples)) }
+    language.backward(titles.forest, titles.readouts, gradient: output.gradient, into: gradient)
+    processorSeconds = ProcessorTime.now - start
+    reducer.add(gradient)
+    let reduced = clock.measure(.reduction) { reducer.reduce() }
+    clock.measure(.optimizer) {
+      step += 1
+      optimizer.update(language.transformer.weights, reduced, step: step, learningRate: 1e-4, scale: 1)
+    }
+    reducer.finish()
+    return titles
+  }
+
+  private func leaf(_ example: Int, _ k: Int) -> Int {
+    Int(rewards.tree.leafOfItem[shape.item(example: example, k)])
+  }
+}

@@ -1,0 +1,70 @@
+import ArgumentParser
+import FlowerDist
+
+struct Bench: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Measure a training step on made-up tokens.",
+    discussion: """
+      Times forward and backward of one rank by phase and compares them with
+      what sgemm reaches in the same run. Shares of the ceiling are steadier
+      than seconds on a machine that others use too.
+      """)
+
+  @Option(help: "Width of the residual stream.")
+  var hidden = BenchmarkShape().hiddenSize
+  @Option(help: "Decoder layers.")
+  var layers = BenchmarkShape().layers
+  @Option(help: "Query heads.")
+  var heads = BenchmarkShape().heads
+  @Option(help: "Key and value heads.")
+  var kvHeads = BenchmarkShape().kvHeads
+  @Option(help: "Width of the MLP.")
+  var intermediate = BenchmarkShape().intermediateSize
+  @Option(help: "Tokens of the vocabulary.")
+  var vocabulary = BenchmarkShape().vocabularySize
+  @Option(help: "Examples of a step.")
+  var examples = BenchmarkShape().examples
+  @Option(help: "Tokens of a prompt.")
+  var prompt = BenchmarkShape().prompt
+  @Option(help: "Tokens of a title, at least 3.")
+  var title = BenchmarkShape().title
+  @Option(help: "Given titles per prompt beside the SFT target; 0: SFT alone.")
+  var trajectories = BenchmarkShape().trajectories
+  @Option(help: "What a distribution is over: catalogue or vocabulary.")
+  var support = BenchmarkShape().support
+  @Option(help: "Measured steps, after three that are not.")
+  var repeats = 20
+  @Option(help: "Threads of the matrix products.")
+  var threads = 1
+  @Flag(help: "Print the result as JSON.")
+  var json = false
+
+  func validate() throws {
+    if repeats < 1 { throw ValidationError("--repeats must be at least 1") }
+    if threads < 1 || threads > 1024 { throw ValidationError("--threads must be 1 to 1024") }
+  }
+
+  func run() throws {
+    Blas.threads = threads
+    let result = try Benchmark(shape).run(repeats: repeats)
+    print(json ? result.json.description : result.description)
+  }
+
+  private var shape: BenchmarkShape {
+    var shape = BenchmarkShape()
+    shape.hiddenSize = hidden
+    shape.layers = layers
+    shape.heads = heads
+    shape.kvHeads = kvHeads
+    shape.intermediateSize = intermediate
+    shape.vocabularySize = vocabulary
+    shape.examples = examples
+    shape.prompt = prompt
+    shape.title = title
+    shape.trajectories = trajectories
+    shape.support = support
+    return shape
+  }
+}
+
+extension Recipe.Objective.Support: ExpressibleByArgument {}
