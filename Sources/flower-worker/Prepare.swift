@@ -56,7 +56,8 @@ struct Prepare: ParsableCommand {
     if let core, core < 1 { throw ValidationError("--core must be at least 1") }
     if core != nil, format != .movielens { throw ValidationError("--core goes with movielens only") }
     if (source == nil) != (format == .generated) {
-      throw ValidationError(source == nil ? "Missing SOURCE: the raw \(format.rawValue) data" : "generated takes no SOURCE")
+      throw ValidationError(
+        source == nil ? "Missing SOURCE: the raw \(format.rawValue) data" : "generated takes no SOURCE")
     }
     if maxDamaged < 0 { throw ValidationError("--max-damaged must not be negative") }
   }

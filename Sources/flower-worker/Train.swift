@@ -7,7 +7,9 @@ struct Train: ParsableCommand {
   @Argument(help: "A recipe, RECIPE.yaml.")
   var recipe: String
 
-  @Option(name: .customLong("set"), help: ArgumentHelp("Override a key of the recipe; may be repeated.", valueName: "key=value"))
+  @Option(
+    name: .customLong("set"),
+    help: ArgumentHelp("Override a key of the recipe; may be repeated.", valueName: "key=value"))
   var overrides: [String] = []
 
   @Option(help: "The run's name; the recipe's unless given.")

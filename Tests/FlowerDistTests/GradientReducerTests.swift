@@ -100,10 +100,7 @@ import Testing
       }
     }
     #expect(errors.allSatisfy { $0?.kind == .cannotWrite })
-    #expect(
-      errors.map { $0?.description } == [
-        "rank 1 on host1: the disk is full", "the disk is full", "rank 1 on host1: the disk is full",
-      ])
+    #expect(errors.allSatisfy { $0?.description == "[rank 1 host1] the disk is full" })
   }
 
   @Test(arguments: [1, 2, 3, 5]) func spreadComputesEverythingOnce(ranks: Int) throws {

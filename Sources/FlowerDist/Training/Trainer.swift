@@ -100,7 +100,8 @@ public final class Trainer {
       throw FlowerError(
         .diverged,
         "step \(step + 1): the \(total.loss.isFinite ? "gradient" : "loss") is not finite (loss \(total.loss.magnitude),"
-          + " gradient norm \(norm.magnitude)); nothing was updated. Lower optimizer.learning_rate or set optimizer.clip_norm")
+          + " gradient norm \(norm.magnitude)); nothing was updated. Lower optimizer.learning_rate or set optimizer.clip_norm"
+      )
     }
   }
 

@@ -18,7 +18,8 @@ struct TrainerState: Equatable {
       [
         JSON.Member("format_version", JSON(Self.formatVersion)), JSON.Member("step", JSON(step)),
         JSON.Member("seconds", JSON(seconds)), JSON.Member("ranks", JSON(ranks)),
-        JSON.Member("best", best.map { JSON($0) } ?? .null), JSON.Member("best_step", bestStep.map { JSON($0) } ?? .null),
+        JSON.Member("best", best.map { JSON($0) } ?? .null),
+        JSON.Member("best_step", bestStep.map { JSON($0) } ?? .null),
         JSON.Member("validations_since_best", JSON(validationsSinceBest)),
       ] + course.members
     try AtomicFile.write(JSON.object(members).serialized(pretty: true) + [0x0A], to: "\(directory)/\(Self.fileName)")
