@@ -29,7 +29,7 @@ extension LaunchTests {
     @Test func dryRunWritesNothing() async throws {
       let workspace = try Workspace()
       let output = try await workspace.succeed(more: ["--dry-run"])
-      #expect(output.contains("hidden_size: 32") && output.contains("gradient buffers"))
+      #expect(output.contains("hidden_size: 32") && output.contains("\nmemory "))
       #expect(!File.exists(workspace("runs")))
     }
   }

@@ -25,7 +25,9 @@ extension LaunchTests {
       let overrides = ["training.steps=120"]
       let workspace = try Workspace()
       try await workspace.succeed(name: "whole", overrides)
-      let killed = try await workspace.run(ranks: 2, workspace.arguments(name: "killed", overrides)) { mpirun in
+      let killed = try await workspace.run(
+        ranks: 2, workspace.arguments(name: "killed", overrides), endsAll: true
+      ) { mpirun in
         try await workspace.wait(for: "runs/killed/checkpoints/step-00000010")
         for process in try descendants(of: mpirun) { kill(process, SIGKILL) }
       }
