@@ -20,6 +20,8 @@ public struct FlowerError: Error, CustomStringConvertible, Sendable {
 
   public var kind: Kind
   public var description: String
+  /// Whether every rank has thrown this error, so that one need say it.
+  public internal(set) var isShared = false
 
   public init(_ kind: Kind, _ description: String) {
     self.kind = kind

@@ -6,12 +6,20 @@ struct ModelOptions: ParsableArguments {
   @Option(help: "A model directory, a checkpoint, or a run.")
   var model: String
 
-  @Option(help: "The dataset directory to recommend from.")
-  var data: String
+  @Option(help: "The dataset directory to recommend from; of a run, its own unless given.")
+  var data: String?
+
+  /// The recipe, where the model is a run.
+  func recipe() throws -> Recipe? { try Recipe.ofRun(model) }
 
   /// Loads model and data on every rank.
   func load(_ ranks: any Communicator) throws -> ServedModel {
-    let served = try ranks.together { try ServedModel(path: model, data: data) }
+    let served = try ranks.together {
+      guard let data = try data ?? recipe()?.data.path else {
+        throw FlowerError(.usage, "--data: \(model) does not say which dataset directory it was trained on; name one")
+      }
+      return try ServedModel(path: model, data: data)
+    }
     if ranks.isRoot { for note in served.notes { print(note) } }
     return served
   }
@@ -26,14 +34,14 @@ struct Evaluate: ParsableCommand {
   @Option(help: "The split: train, valid or test.")
   var split = Dataset.Split.test
 
-  @Option(help: "Number of examples, the first of a fixed permutation; 0 takes all.")
-  var examples = 0
+  @Option(help: "Number of examples, the first of a fixed permutation; 0 takes all. Of a run, as its recipe says.")
+  var examples: Int?
 
   @Flag(help: "Rank by the exact distribution over all titles instead of a beam.")
   var exact = false
 
-  @Option(help: "Width of the beam.")
-  var beam = 20
+  @Option(help: "Width of the beam. (default: 20; of a run, as its recipe says)")
+  var beam: Int?
 
   @Flag(help: "Leave titles of the history out.")
   var excludeHistory = false
@@ -42,19 +50,20 @@ struct Evaluate: ParsableCommand {
   var output: String?
 
   func validate() throws {
-    guard examples >= 0 else { throw ValidationError("--examples: expected 0 or more, found \(examples)") }
-    guard 1...1000 ~= beam else { throw ValidationError("--beam: expected 1 to 1000, found \(beam)") }
+    if let examples, examples < 0 { throw ValidationError("--examples: expected 0 or more, found \(examples)") }
+    if let beam, !(20...1000 ~= beam) { throw ValidationError("--beam: expected 20 to 1000, found \(beam)") }
   }
 
   func run() throws {
     let ranks = try Ranks.join()
     let served = try options.load(ranks)
     var settings = EvaluationRun.Options()
+    let recipe = try ranks.together { try options.recipe()?.evaluation ?? Recipe.Evaluation() }
     settings.split = split
-    settings.examples = examples
+    settings.examples = examples ?? recipe.examples
     settings.exact = exact
-    settings.beam = beam
-    settings.excludeHistory = excludeHistory
+    settings.beam = beam ?? recipe.beam
+    settings.excludeHistory = excludeHistory || recipe.excludeHistory
     let run = try EvaluationRun(served.catalogue, LanguageModel(served.transformer), ranks, settings)
     let rows = try run.run(name: runName(options.model))
     try ranks.together {

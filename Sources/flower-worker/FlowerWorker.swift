@@ -9,7 +9,9 @@ struct FlowerWorker: ParsableCommand {
     commandName: "flower-worker",
     abstract: "Trains recommenders that write the title of the next item.",
     version: flowerVersion,
-    subcommands: [Prepare.self, Train.self, Evaluate.self, Audit.self, Recommend.self, Inspect.self, MakeReport.self, Bench.self])
+    subcommands: [
+      Prepare.self, Train.self, Evaluate.self, Audit.self, Recommend.self, Inspect.self, MakeReport.self, Bench.self,
+    ])
 
   static func main() {
     Blas.chooseKernels()
@@ -20,15 +22,14 @@ struct FlowerWorker: ParsableCommand {
     } catch let error as FlowerError {
       Ranks.leave(error)
     } catch {
-      // Every rank parses the same arguments: rank zero says what is wrong with them.
-      let code = exitCode(for: error).rawValue
       let message = fullMessage(for: error)
-      if code == 0 {
+      if exitCode(for: error).isSuccess {
         if Ranks.isFirst { print(message) }
         Ranks.leave(code: 0)
       }
-      if Ranks.isFirst { FileHandle.standardError.write(Data((message + "\n").utf8)) }
-      Ranks.leave(code: FlowerError.Kind.usage.rawValue)
+      // Before the ranks have joined, one that ends would kill the one that says why.
+      _ = try? Ranks.join()
+      Ranks.leave(FlowerError(.usage, message.hasPrefix("Error: ") ? String(message.dropFirst(7)) : message))
     }
     Ranks.leave(code: 0)
   }

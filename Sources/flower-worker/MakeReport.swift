@@ -17,8 +17,7 @@ struct MakeReport: ParsableCommand {
       guard ranks.isRoot else { return }
       let report = try Report.build(runs: runs)
       let directory = output ?? runs[0]
-      try AtomicFile.write(report.html, to: "\(directory)/report.html")
-      try AtomicFile.write(report.json.serialized(pretty: true), to: "\(directory)/report.json")
+      try report.write(to: directory)
       print(report.table)
       print("\nreport: \(directory)/report.html")
     }

@@ -11,12 +11,14 @@ struct Prepare: ParsableCommand {
                       with its .item beside it, or their directory.
         interactions  A directory with items.jsonl and interactions.csv
                       (user,item,split), which names the split of every row.
+        titles        A dataset directory: its titles with their training
+                      counts and without its histories.
         generated     A made-up catalogue, without SOURCE.
       """)
 
-  enum Format: String, CaseIterable, ExpressibleByArgument { case movielens, interactions, generated }
+  enum Format: String, CaseIterable, ExpressibleByArgument { case movielens, interactions, titles, generated }
 
-  @Argument(help: "What SOURCE is: movielens, interactions or generated.")
+  @Argument(help: "What SOURCE is: movielens, interactions, titles or generated.")
   var format: Format
 
   @Argument(help: "The raw data.")
@@ -54,7 +56,8 @@ struct Prepare: ParsableCommand {
     if let core, core < 1 { throw ValidationError("--core must be at least 1") }
     if core != nil, format != .movielens { throw ValidationError("--core goes with movielens only") }
     if (source == nil) != (format == .generated) {
-      throw ValidationError(source == nil ? "Missing SOURCE: the raw \(format.rawValue) data" : "generated takes no SOURCE")
+      throw ValidationError(
+        source == nil ? "Missing SOURCE: the raw \(format.rawValue) data" : "generated takes no SOURCE")
     }
     if maxDamaged < 0 { throw ValidationError("--max-damaged must not be negative") }
   }
@@ -68,6 +71,7 @@ struct Prepare: ParsableCommand {
       switch format {
       case .movielens: try MovieLens.prepare(source!, name: name, options: options)
       case .interactions: try InteractionsFile.prepare(source!, name: name, options: options)
+      case .titles: try Preparation(titlesOf: source!, name: name)
       case .generated: try Preparation(generated: name, titles: titles, examples: examples, seed: seed)
       }
     try preparation.write(to: output, force: force)

@@ -20,17 +20,21 @@ enum Ranks {
     return communicator
   }
 
-  /// Says what went wrong and ends with its code. The first rank to end with an error kills ranks that still write, so
-  /// all wait for each other first; errors are raised on all ranks together.
+  /// Says what went wrong, once, and ends with its code. The first rank to end with an error kills ranks that still
+  /// write, so all wait for each other first.
   static func leave(_ error: FlowerError) -> Never {
-    let prefix = mpi.map { "[rank \($0.rank) \($0.hosts[$0.rank])] " } ?? ""
-    if isFirst || !error.description.hasPrefix("rank ") {
-      FileHandle.standardError.write(Data("\(isFirst ? "" : prefix)error: \(error.description)\n".utf8))
+    var error = error
+    if let mpi, !error.isShared {
+      // Meets the others here, or in the next thing that they do together.
+      do { try mpi.together { throw error } } catch let joint { error = joint as? FlowerError ?? error }
     }
+    if isFirst { FileHandle.standardError.write(Data("error: \(error.description)\n".utf8)) }
     leave(code: error.kind.rawValue)
   }
 
   static func leave(code: Int32) -> Never {
+    // mpirun ends the others as soon as one ends with an error; they are about to, with the same code.
+    signal(SIGTERM, SIG_IGN)
     fflush(nil)
     mpi?.finish()
     exit(code)

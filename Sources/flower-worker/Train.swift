@@ -7,7 +7,9 @@ struct Train: ParsableCommand {
   @Argument(help: "A recipe, RECIPE.yaml.")
   var recipe: String
 
-  @Option(name: .customLong("set"), help: ArgumentHelp("Override a key of the recipe; may be repeated.", valueName: "key=value"))
+  @Option(
+    name: .customLong("set"),
+    help: ArgumentHelp("Override a key of the recipe; may be repeated.", valueName: "key=value"))
   var overrides: [String] = []
 
   @Option(help: "The run's name; the recipe's unless given.")
@@ -22,9 +24,9 @@ struct Train: ParsableCommand {
   func run() throws {
     let ranks = try Ranks.join()
     let recipe = try ranks.together {
-      var recipe = try Recipe.read(path: self.recipe, overrides: overrides)
-      if let name { recipe.name = name }
-      return recipe
+      // A name is held to the same rules wherever it is given.
+      let name = name.map { ["name='\($0.replacing("'", with: "''"))'"] } ?? []
+      return try Recipe.read(path: self.recipe, overrides: overrides + name)
     }
     if dryRun {
       let plan = try TrainingLoop.plan(recipe, ranks)

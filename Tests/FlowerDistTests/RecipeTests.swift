@@ -1,3 +1,4 @@
+import Foundation
 import Testing
 
 @testable import FlowerDist
@@ -99,7 +100,7 @@ private let valid = """
   }
 
   @Test(arguments: [
-    ("training: {steps: 10", "r.yaml:1:21: not valid YAML: "),
+    ("training: {steps: 10]}", "r.yaml:1:21: not valid YAML: "),
     ("- training", "r.yaml:1:1: expected a mapping"),
     ("", "r.yaml:1:1: set exactly one of data.path and data.generated"),
     ("a: 1\n---\nb: 2\n", "r.yaml:2:1: not valid YAML: "),
@@ -151,6 +152,18 @@ private let valid = """
   }
 }
 
+@Suite struct ShippedRecipeTests {
+  @Test func allAreValid() throws {
+    let folder = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "../../recipes").standardized
+    let files = try FileManager.default.contentsOfDirectory(atPath: folder.path).filter { $0.hasSuffix(".yaml") }
+    #expect(files.contains("quickstart-next-flower.yaml"))
+    for file in files {
+      let recipe = try Recipe.read(path: folder.appending(path: file).path)
+      #expect(recipe.name + ".yaml" == file)
+    }
+  }
+}
+
 @Suite struct RecipeRuleTests {
   /// Each combination is refused where it is said, and one step beside it is accepted.
   @Test(arguments: [
@@ -158,8 +171,8 @@ private let valid = """
     (wrong: "model.hidden_size=130", right: "model.hidden_size=136"),
     (wrong: "model.hidden_size=132", right: "model.hidden_size=136"),
     (wrong: "model.head_dim=3", right: "model.head_dim=6"),
-    (wrong: "data.path=a", right: "data.generated=1"),
-    (wrong: "data.generated=0", right: "data.generated=1"),
+    (wrong: "data.path=a", right: "data.generated=2"),
+    (wrong: "data.generated=0", right: "data.generated=2"),
     (wrong: "prompt.template={history} {history}", right: "prompt.template='{history} {'"),
     (wrong: "training.epochs=1", right: "training.steps=1"),
     (wrong: "training.steps=null", right: "training.steps=1"),
@@ -182,11 +195,11 @@ private let valid = """
     #expect(problems(valid, "objective.name=vargrad", "trajectories.count=1").count == 1)
     #expect(problems(valid, "objective.name=vargrad", "trajectories.count=2").isEmpty)
     #expect(problems(valid, "tokenizer.kind=bytes", "tokenizer.terminator=ab").count == 1)
-    #expect(problems(valid, "data.generated_examples=9", "prompt.template=Next").count == 1)
+    #expect(problems(valid, "data.generated_examples=90", "prompt.template=Next").count == 1)
     #expect(problems(valid, "prompt.template=Next").isEmpty)
     #expect(problems(valid, "validation.every=1", "validation.metric=hr@10").count == 1)
     #expect(problems(valid, "training.steps=null", "training.epochs=1").count == 1)
-    #expect(problems(valid, "training.steps=null", "training.epochs=1", "data.generated_examples=9").isEmpty)
+    #expect(problems(valid, "training.steps=null", "training.epochs=1", "data.generated_examples=90").isEmpty)
     // Not implemented, and not a valid combination either.
     #expect(problems(valid, "objective.flow=terminating").count == 2)
     #expect(problems(valid, "objective.flow=terminating", "objective.support=vocabulary").count == 1)
@@ -254,7 +267,7 @@ private let valid = """
     recipe.model = .init(
       path: "m", architecture: .llama, hiddenSize: 1, layers: 1, heads: 1, kvHeads: 1, headDim: 2, intermediateSize: 1,
       tieEmbeddings: false, ropeTheta: 1, rmsNormEps: 0.5, initialStd: 1)
-    recipe.data = .init(path: "d", generated: 1, generatedExamples: 1)
+    recipe.data = .init(path: "d", generated: 2, generatedExamples: 10)
     recipe.prompt = .init(template: "t", separator: "s", historyLength: 1, maxTokens: 1)
     recipe.tokenizer = .init(path: "t", kind: .bytes, vocabularySize: 256, terminator: "x")
     recipe.objective = .init(
@@ -268,7 +281,7 @@ private let valid = """
       globalBatch: 1, grains: 1, microBatch: 1, steps: 1, epochs: 1, seed: 0, logEvery: 1)
     recipe.validation = .init(every: 1, metric: .ndcgAt10, examples: 1, patience: 1)
     recipe.checkpoint = .init(every: 1, keep: 1, keepBest: false)
-    recipe.evaluation = .init(beam: 21, excludeHistory: true, examples: 1)
+    (recipe.evaluation.beam, recipe.evaluation.excludeHistory, recipe.evaluation.examples) = (21, true, 1)
     return recipe
   }
 }

@@ -45,7 +45,9 @@ import Testing
     #expect(abs(loss - wanted) < 1e-5 * max(1, abs(wanted)), "loss \(loss), expected \(wanted)")
     let entries = expected["prompts"]?.array ?? [expected]
     for (prompt, entry) in zip(scored.prompts, entries) {
-      for (trajectory, values) in zip(twin.usesTargetsOnly ? prompt.targets : prompt.trajectories, entry["trajectories"]?.array ?? []) {
+      for (trajectory, values) in zip(
+        twin.usesTargetsOnly ? prompt.targets : prompt.trajectories, entry["trajectories"]?.array ?? [])
+      {
         let policy = trajectory.logPolicy(logProbabilities)
         let reference = values["log_policy"]!.array!.map { $0.double! }
         #expect(policy.count == reference.count)
@@ -124,8 +126,11 @@ private struct TwinCase {
       titles: catalogue.map { integers($0["tokens"]!).map { Int32($0) } }, terminator: Int32(t["terminator"]!.int!))
     prompts = (t["prompts"]?.array ?? [t["prompt"]!]).map { integers($0).map { Int32($0) } }
     items = t["prompts"] != nil ? t["items"]!.array!.map(integers) : [integers(t["items"]!)]
-    if let several = t["targets"] { targets = integers(several).map { [$0] } }
-    else { targets = [t["target"].map { [$0.int!] } ?? []] }
+    if let several = t["targets"] {
+      targets = integers(several).map { [$0] }
+    } else {
+      targets = [t["target"].map { [$0.int!] } ?? []]
+    }
     let shared = catalogue.map { $0["weight"]!.double! }
     weights = t["weights"]?.array.map { $0.map { $0.array!.map { $0.double! } } } ?? prompts.map { _ in shared }
     let o = input["objective"]!
@@ -150,7 +155,9 @@ private struct TwinCase {
 
   func read(in titles: inout TitleForest) {
     for prompt in prompts.indices {
-      if objective.usesFlow { for item in items[prompt] { titles.addTitle(prompt: prompt, leaf: leaf(item), support: support) } }
+      if objective.usesFlow {
+        for item in items[prompt] { titles.addTitle(prompt: prompt, leaf: leaf(item), support: support) }
+      }
       if objective.usesTargets {
         for item in targets[prompt] { titles.addTitle(prompt: prompt, leaf: leaf(item), support: supervisedSupport) }
       }
@@ -162,12 +169,14 @@ private struct TwinCase {
       var byLeaf = [Double](repeating: 0, count: tree.leafCount)
       for (item, weight) in weights[prompt].enumerated() { byLeaf[leaf(item)] += weight }
       return ScoredPrompt(
-        trajectories: objective.usesFlow ? items[prompt].map {
-          Trajectory(leaf: leaf($0), prompt: prompt, in: titles, support: support)
-        } : [],
-        targets: objective.usesTargets ? targets[prompt].map {
-          Trajectory(leaf: leaf($0), prompt: prompt, in: titles, support: supervisedSupport)
-        } : [],
+        trajectories: objective.usesFlow
+          ? items[prompt].map {
+            Trajectory(leaf: leaf($0), prompt: prompt, in: titles, support: support)
+          } : [],
+        targets: objective.usesTargets
+          ? targets[prompt].map {
+            Trajectory(leaf: leaf($0), prompt: prompt, in: titles, support: supervisedSupport)
+          } : [],
         rewards: TokenRewards(tree, weights: byLeaf))
     }
   }

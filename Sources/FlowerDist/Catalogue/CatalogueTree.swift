@@ -36,7 +36,9 @@ public struct CatalogueTree: Sendable {
     self.terminator = terminator
     if titles.isEmpty { throw FlowerError(.data, "the catalogue is empty: expected at least one title") }
     for (item, title) in titles.enumerated() {
-      if title.isEmpty { throw FlowerError(.data, "\(name(item)): a title without tokens; every title needs at least one") }
+      if title.isEmpty {
+        throw FlowerError(.data, "\(name(item)): a title without tokens; every title needs at least one")
+      }
       if title.contains(terminator) {
         throw FlowerError(
           .data, "\(name(item)): the title contains the terminator token \(terminator), which only ends titles")
@@ -149,7 +151,8 @@ public struct CatalogueTree: Sendable {
 
   /// Checks what the arrays promise: order, nesting, that every item has a leaf and every childless node ends a title.
   public func checkInvariants() {
-    precondition(parent.count == nodeCount && end.count == nodeCount && depth.count == nodeCount && leaf.count == nodeCount)
+    precondition(
+      parent.count == nodeCount && end.count == nodeCount && depth.count == nodeCount && leaf.count == nodeCount)
     var leaves: Int32 = 0
     for node in 0..<nodeCount {
       precondition(end[node] > node && end[node] <= nodeCount)

@@ -60,15 +60,18 @@ public struct RewardModel: Sendable {
     return byLeaf
   }
 
-  /// The rewards that hold for an example: w_u = p(u)^β · w^-γ with w as popularity (`power`), or the shared weights.
+  /// The rewards that hold for an example: w_u = p(u)^β · w^-γ with w as popularity (`power`), in units of the
+  /// largest, or the shared weights.
   ///
   /// - Parameter target: the item that a training example must not learn from itself.
   public func rewards(history: [Int32], leavingOut target: Int32?) -> TokenRewards {
     guard let score else { return shared }
     let preference = preference(history: history, leavingOut: target, score: score)
-    let weights = zip(preference, popularity).map { p, w in
-      w > 0 ? exp(recipe.beta * log(p) - recipe.gamma * log(w)) : 0
+    let logWeights = zip(preference, popularity).map { p, w in
+      w > 0 ? recipe.beta * log(p) - recipe.gamma * log(w) : -.infinity
     }
-    return TokenRewards(tree, weights: weights)
+    // Relative to the largest, so that no exponents make all of them zero, or one infinite.
+    let largest = logWeights.max()!
+    return TokenRewards(tree, weights: logWeights.map { exp($0 - largest) })
   }
 }

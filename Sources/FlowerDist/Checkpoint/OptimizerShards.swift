@@ -54,18 +54,26 @@ enum OptimizerShards {
   static func read(_ optimizer: AdamW, _ layout: ParameterLayout, ranks: Int, directory: String) throws {
     let wanted = pieces(optimizer, layout)
     var missing = wanted.reduce(0) { $0 + $1.range.count } * moments.count
+    /// What each piece has of each moment.
+    var filled = wanted.map { _ in moments.map { _ in [Range<Int>]() } }
     var byName: [String: ParameterLayout.Parameter] = [:]
     for parameter in layout.parameters { byName[parameter.name] = parameter }
     for rank in 0..<ranks {
       let reader = try SafeTensorsReader(path: "\(directory)/\(fileName(rank: rank, of: ranks))")
       for tensor in reader.tensors {
-        let (parameter, range, moment) = try parse(tensor, byName, reader.path)
-        let overlapping = wanted.filter { $0.parameter.name == parameter.name && $0.range.overlaps(range) }
+        let (range, moment) = try parse(tensor, byName, reader.path)
+        let overlapping = wanted.indices.filter { wanted[$0].range.overlaps(range) }
         if overlapping.isEmpty { continue }
         var values = [Float](repeating: 0, count: range.count)
         try values.withUnsafeMutableBufferPointer { try reader.read(tensor, into: $0) }
-        for piece in overlapping {
+        for place in overlapping {
+          let piece = wanted[place]
           let shared = piece.range.clamped(to: range)
+          if filled[place][moment].contains(where: { $0.overlaps(shared) }) {
+            throw FlowerError(
+              .data, "\(reader.path): tensor \(tensor.name.quoted) holds numbers that another one holds too")
+          }
+          filled[place][moment].append(shared)
           let target = piece.values(moment)
           for index in shared { target[index - piece.range.lowerBound] = values[index - range.lowerBound] }
           missing -= shared.count
@@ -74,22 +82,24 @@ enum OptimizerShards {
     }
     guard missing == 0 else {
       throw FlowerError(
-        .data, "\(directory)/trainer: the optimizer shards do not cover the model: \(abs(missing)) numbers are"
-          + " \(missing > 0 ? "missing" : "there twice")")
+        .data,
+        "\(directory)/trainer: the optimizer shards do not cover the model: \(missing) numbers are missing")
     }
   }
 
+  /// The tensor's range within the arena and its moment.
   private static func parse(
     _ tensor: SafeTensors.Tensor, _ byName: [String: ParameterLayout.Parameter], _ path: String
-  ) throws -> (ParameterLayout.Parameter, Range<Int>, Int) {
+  ) throws -> (Range<Int>, Int) {
     let parts = tensor.name.split(separator: "/")
     let bounds = parts.count == 3 ? parts[1].split(separator: ":").compactMap { Int($0) } : []
-    guard parts.count == 3, let parameter = byName[String(parts[0])], let moment = moments.firstIndex(of: String(parts[2])),
-      bounds.count == 2, 0 <= bounds[0], bounds[0] < bounds[1], bounds[1] <= parameter.count,
+    guard parts.count == 3, let parameter = byName[String(parts[0])],
+      let moment = moments.firstIndex(of: String(parts[2])), bounds.count == 2, 0 <= bounds[0],
+      bounds[0] < bounds[1], bounds[1] <= parameter.count,
       tensor.shape == [bounds[1] - bounds[0]]
     else {
       throw FlowerError(.data, "\(path): tensor \(tensor.name.quoted) is no optimizer state of this model")
     }
-    return (parameter, parameter.offset + bounds[0]..<parameter.offset + bounds[1], moment)
+    return (parameter.offset + bounds[0]..<parameter.offset + bounds[1], moment)
   }
 }

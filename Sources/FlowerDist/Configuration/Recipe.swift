@@ -170,5 +170,7 @@ public struct Recipe: Equatable, Sendable {
     public var excludeHistory = false
     /// Number of test examples, the first n of a fixed permutation; 0: all.
     public var examples = 0
+
+    public init() {}
   }
 }

@@ -20,8 +20,8 @@ extension RecipeField {
     RecipeField("model.initial_std", \.model.initialStd, .above(0, upTo: 10)),
 
     RecipeField("data.path", \.data.path, .notEmpty),
-    RecipeField("data.generated", \.data.generated, .within(0...1_000_000)),
-    RecipeField("data.generated_examples", \.data.generatedExamples, .within(0...10_000_000)),
+    RecipeField("data.generated", \.data.generated, .zero(or: 2...1_000_000)),
+    RecipeField("data.generated_examples", \.data.generatedExamples, .zero(or: 10...10_000_000)),
 
     RecipeField("prompt.template", \.prompt.template, .notEmpty),
     RecipeField("prompt.separator", \.prompt.separator),

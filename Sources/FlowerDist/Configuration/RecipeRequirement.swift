@@ -23,6 +23,10 @@ extension RecipeRequirement where Value: Comparable {
 }
 
 extension RecipeRequirement where Value == Int {
+  static func zero(or range: ClosedRange<Int>) -> Self {
+    Self(text: " that is 0 or from \(range.lowerBound) to \(range.upperBound)") { $0 == 0 || range.contains($0) }
+  }
+
   static func powerOfTwo(upTo high: Int) -> Self {
     Self(text: " that is a power of two, at most \(high)") { $0 > 0 && $0 <= high && $0.nonzeroBitCount == 1 }
   }

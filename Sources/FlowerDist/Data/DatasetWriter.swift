@@ -20,11 +20,11 @@ extension Dataset {
   ///   - source: Where the data came from, for `dataset.json`.
   ///   - problems: What was noticed on the way, for `dataset.json`.
   ///   - force: Replaces an existing dataset directory.
-  /// - Throws: `FlowerError` of kind `data` if a split is empty, `usage` if the directory may not be replaced, or
+  /// - Throws: `FlowerError` of kind `data` if a split of a dataset with histories is empty, `usage` if the directory may not be replaced, or
   ///   `cannotWrite`.
   public func write(to directory: String, source: JSON, problems: [DatasetProblem], force: Bool) throws {
     try Self.checkOutput(directory, force: force)
-    for split in Split.allCases where self[split].isEmpty {
+    for split in Split.allCases where self[split].isEmpty && !isDistribution {
       throw FlowerError(.data, "\(name): no examples in the split \(split.rawValue)")
     }
     let place = directory.hasSuffix("/") ? String(directory.dropLast()) : directory
@@ -60,8 +60,12 @@ extension Dataset {
       try output.synchronize()
       digests.append((file, SHA256.hex(of: content)))
     }
-    try write(Self.itemsFile, itemLines)
-    for split in Split.allCases { try write(Self.file(of: split), self[split].flatMap { $0.line }) }
+    if isDistribution {
+      try write(Self.titleCountsFile, titleCountLines)
+    } else {
+      try write(Self.itemsFile, itemLines)
+      for split in Split.allCases { try write(Self.file(of: split), self[split].flatMap { $0.line }) }
+    }
     let manifest = DatasetManifest(name: name, source: source, problems: problems, digests: digests)
     try write(DatasetManifest.fileName, manifest.json(counts: counted).serialized(pretty: true) + [newline])
     try Directory.synchronize(directory)
@@ -73,10 +77,17 @@ extension Dataset {
     }
   }
 
+  private var titleCountLines: [UInt8] {
+    zip(titles, counts).flatMap { title, count in
+      (["title": JSON(title), "count": Int(exactly: count).map { JSON($0) } ?? JSON(count)] as JSON).serialized()
+        + [newline]
+    }
+  }
+
   private var counted: JSON {
     var members: [JSON.Member] = [JSON.Member("items", JSON(titles.count))]
     if let users { members.append(JSON.Member("users", JSON(users))) }
-    members += Split.allCases.map { JSON.Member($0.rawValue, JSON(self[$0].count)) }
+    members += isDistribution ? [] : Split.allCases.map { JSON.Member($0.rawValue, JSON(self[$0].count)) }
     return .object(members)
   }
 }

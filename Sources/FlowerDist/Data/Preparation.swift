@@ -40,6 +40,15 @@ public struct Preparation: Sendable {
     try self.init(dataset, format: "generated", options: options, files: [], log: ProblemLog(damagedLimit: 0))
   }
 
+  /// The titles of a dataset directory with their training counts, without its histories: a distribution to fit.
+  public init(titlesOf directory: String, name: String) throws {
+    let source = try Dataset(directory: directory)
+    try self.init(
+      Dataset(name: name, titles: source.titles, weights: source.counts), format: "titles",
+      options: [JSON.Member("dataset", JSON(source.name)), JSON.Member("digest", JSON(source.digest))], files: [],
+      log: ProblemLog(damagedLimit: 0))
+  }
+
   /// Writes the dataset directory; see `Dataset.write`.
   public func write(to directory: String, force: Bool = false) throws {
     try dataset.write(to: directory, source: source, problems: problems, force: force)

@@ -33,23 +33,18 @@ extension Communicator {
     return result
   }
 
-  /// Runs `body` on every rank; if it throws on any, all throw: the failing rank its own error, the others one that names it.
+  /// Runs `body` on every rank; if it throws on any, all throw the same error, which says what went wrong on which rank.
   ///
   /// Without it a rank that fails alone would leave the others waiting for ever.
   public func together<Value>(_ body: () throws -> Value) throws -> Value {
     let result = Result { try body() }
-    var message: [UInt8] = []
-    if case .failure(let error) = result {
-      let flower = error as? FlowerError ?? FlowerError(.data, "\(error)")
-      message = [UInt8(flower.kind.rawValue)] + Array(flower.description.utf8)
-    }
     if size == 1 { return try result.get() }
-    for (other, bytes) in gather(message).enumerated() where !bytes.isEmpty {
-      if other == rank { return try result.get() }
-      let text = String(decoding: bytes.dropFirst(), as: UTF8.self)
-      throw FlowerError(
-        FlowerError.Kind(rawValue: Int32(bytes[0])) ?? .communication, "rank \(other) on \(hosts[other]): \(text)")
+    var report: [UInt8] = []
+    if case .failure(let error) = result {
+      let error = error as? FlowerError ?? FlowerError(.data, "\(error)")
+      report = [UInt8(error.kind.rawValue)] + Array(error.description.utf8)
     }
+    if let error = FlowerError(reports: gather(report), hosts: hosts) { throw error }
     return try result.get()
   }
 
@@ -57,6 +52,24 @@ extension Communicator {
   public func fromRoot(_ body: () throws -> [UInt8]) throws -> [UInt8] {
     let value = try together { isRoot ? try body() : [] }
     return broadcast(value)
+  }
+}
+
+extension FlowerError {
+  /// What the ranks report to each other: empty, or the kind's code and the message. Each message is said once, after
+  /// the first rank that has it unless that is rank zero; the kind is that of the first. `nil` if no rank failed.
+  fileprivate init?(reports: [[UInt8]], hosts: [String]) {
+    guard let first = reports.first(where: { !$0.isEmpty }) else { return nil }
+    var said: [[UInt8]] = []
+    var lines: [String] = []
+    for (rank, report) in reports.enumerated() where !report.isEmpty && !said.contains(report) {
+      said.append(report)
+      let others = reports.count { $0 == report } - 1
+      let prefix = rank == 0 ? "" : "[rank \(rank) \(hosts[rank])\(others > 0 ? " and \(others) more" : "")] "
+      lines.append(prefix + String(decoding: report.dropFirst(), as: UTF8.self))
+    }
+    self.init(Kind(rawValue: Int32(first[0])) ?? .communication, lines.joined(separator: "\n"))
+    isShared = true
   }
 }
 

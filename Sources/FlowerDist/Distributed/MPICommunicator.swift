@@ -25,9 +25,12 @@ public final class MPICommunicator: Communicator {
 
   public init() throws {
     var provided: Int32 = 0
-    guard MPI_Init_thread(nil, nil, Int32(MPI_THREAD_FUNNELED), &provided) == MPI_SUCCESS, provided >= Int32(MPI_THREAD_FUNNELED) else {
+    guard MPI_Init_thread(nil, nil, Int32(MPI_THREAD_FUNNELED), &provided) == MPI_SUCCESS,
+      provided >= Int32(MPI_THREAD_FUNNELED)
+    else {
       throw FlowerError(.communication, "MPI cannot be initialised with MPI_THREAD_FUNNELED")
     }
+    MPI_Comm_set_errhandler(world, flower_mpi_errors_return())
     var number: Int32 = 0
     MPI_Comm_rank(world, &number)
     rank = Int(number)
@@ -45,16 +48,31 @@ public final class MPICommunicator: Communicator {
   /// Ends the job at once with `code`: for a rank that cannot go on and cannot reach the others.
   public func abort(_ code: Int32) { MPI_Abort(world, code) }
 
-  public func barrier() { MPI_Barrier(world) }
+  /// An error inside MPI leaves nothing to go on with on any rank: it is said, and the whole job ends.
+  private func check(_ code: Int32, _ call: StaticString) {
+    if code == MPI_SUCCESS { return }
+    var text = [CChar](repeating: 0, count: 1024)
+    var length: Int32 = 0
+    MPI_Error_string(code, &text, &length)
+    let reason = String(decoding: text.prefix(Int(length)).map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    FileHandle.standardError.write(Data("[rank \(rank) \(hostName())] error: \(call) failed: \(reason)\n".utf8))
+    abort(FlowerError.Kind.communication.rawValue)
+  }
+
+  public func barrier() { check(MPI_Barrier(world), "MPI_Barrier") }
 
   public func sum(_ values: UnsafeMutableBufferPointer<Double>) {
-    MPI_Allreduce(
-      flower_mpi_in_place(), values.baseAddress, Int32(values.count), flower_mpi_double(), flower_mpi_sum(), world)
+    check(
+      MPI_Allreduce(
+        flower_mpi_in_place(), values.baseAddress, Int32(values.count), flower_mpi_double(), flower_mpi_sum(), world),
+      "MPI_Allreduce")
   }
 
   public func max(_ values: [Int64]) -> [Int64] {
     var result = values
-    MPI_Allreduce(flower_mpi_in_place(), &result, Int32(values.count), flower_mpi_int64(), flower_mpi_max(), world)
+    check(
+      MPI_Allreduce(flower_mpi_in_place(), &result, Int32(values.count), flower_mpi_int64(), flower_mpi_max(), world),
+      "MPI_Allreduce")
     return result
   }
 
@@ -66,21 +84,23 @@ public final class MPICommunicator: Communicator {
     var offsets: [Int32] = [0]
     for count in counts { offsets.append(offsets.last! + count) }
     var result = [UInt8](repeating: 0, count: Int(offsets.last!))
-    MPI_Allgatherv(
-      bytes, Int32(bytes.count), flower_mpi_byte(), &result, counts, offsets, flower_mpi_byte(), world)
+    check(
+      MPI_Allgatherv(
+        bytes, Int32(bytes.count), flower_mpi_byte(), &result, counts, offsets, flower_mpi_byte(), world),
+      "MPI_Allgatherv")
     return (0..<size).map { Array(result[Int(offsets[$0])..<Int(offsets[$0 + 1])]) }
   }
 
   public func broadcast(_ bytes: [UInt8]) -> [UInt8] {
     var count = Int64(bytes.count)
-    MPI_Bcast(&count, 1, flower_mpi_int64(), 0, world)
+    check(MPI_Bcast(&count, 1, flower_mpi_int64(), 0, world), "MPI_Bcast")
     var result = isRoot ? bytes : [UInt8](repeating: 0, count: Int(count))
     // A count of MPI is 32 bits wide.
     var start = 0
     result.withUnsafeMutableBytes { buffer in
       while start < buffer.count {
         let length = Swift.min(buffer.count - start, 1 << 30)
-        MPI_Bcast(buffer.baseAddress! + start, Int32(length), flower_mpi_byte(), 0, world)
+        check(MPI_Bcast(buffer.baseAddress! + start, Int32(length), flower_mpi_byte(), 0, world), "MPI_Bcast")
         start += length
       }
     }
@@ -95,9 +115,11 @@ public final class MPICommunicator: Communicator {
     for (to, floats) in sends {
       for start in stride(from: 0, to: floats.count, by: bucket) {
         var request: MPI_Request?
-        MPI_Isend(
-          floats.baseAddress! + start, Int32(Swift.min(bucket, floats.count - start)), flower_mpi_float(), Int32(to), 0,
-          world, &request)
+        check(
+          MPI_Isend(
+            floats.baseAddress! + start, Int32(Swift.min(bucket, floats.count - start)), flower_mpi_float(), Int32(to),
+            0, world, &request),
+          "MPI_Isend")
         requests.append(request)
       }
     }
@@ -111,18 +133,20 @@ public final class MPICommunicator: Communicator {
     var pending: [MPI_Request?] = [nil, nil]
     func post(_ piece: Int) {
       if piece >= pieces.count { return }
-      MPI_Irecv(
-        scratch.base + (piece % 2) * bucket, Int32(pieces[piece].count), flower_mpi_float(), Int32(pieces[piece].from), 0,
-        world, &pending[piece % 2])
+      check(
+        MPI_Irecv(
+          scratch.base + (piece % 2) * bucket, Int32(pieces[piece].count), flower_mpi_float(),
+          Int32(pieces[piece].from), 0, world, &pending[piece % 2]),
+        "MPI_Irecv")
     }
     post(0)
     for (index, piece) in pieces.enumerated() {
       post(index + 1)
-      MPI_Wait(&pending[index % 2], flower_mpi_status_ignore())
+      check(MPI_Wait(&pending[index % 2], flower_mpi_status_ignore()), "MPI_Wait")
       received(
         piece.index, piece.start,
         UnsafeBufferPointer(start: scratch.base + (index % 2) * bucket, count: piece.count))
     }
-    MPI_Waitall(Int32(requests.count), &requests, flower_mpi_statuses_ignore())
+    check(MPI_Waitall(Int32(requests.count), &requests, flower_mpi_statuses_ignore()), "MPI_Waitall")
   }
 }

@@ -5,7 +5,7 @@
 /// slots hold the halves of a node, each keeps half of every interval that they share: it sends the other half and adds
 /// what it receives (recursive halving, nearest ranks first, for any p). In the end every block has one owner. The same
 /// plan backwards gathers what the owners computed from it. For powers of two the traffic per rank is that of an
-/// all-reduce, 2 (p-1)/p of the arena; for others up to twice that.
+/// all-reduce, 2 (p-1)/p of the arena; for others, whose subtrees are cut, up to log2(V) times that (2.4 times for p = 3, V = 8).
 ///
 /// Floating-point addition commutes, so it does not matter which of two partners adds: bits depend on the tree alone.
 /// Intervals are in blocks of a fixed number of floats, so that sums over blocks do not depend on p either.

@@ -35,7 +35,9 @@ public struct EvaluationRun {
     let split = catalogue.dataset[options.split]
     if split.isEmpty {
       throw FlowerError(
-        .data, "\(catalogue.dataset.name): the \(options.split.rawValue) split is empty; data without histories are for `audit`")
+        .data,
+        "\(catalogue.dataset.name): the \(options.split.rawValue) split is empty; data without histories are for `audit`"
+      )
     }
     self.catalogue = catalogue
     evaluator = Evaluator(catalogue, language)

@@ -4,12 +4,16 @@ import Foundation
 public final class Evaluator {
   private let catalogue: Catalogue
   private let language: LanguageModel
+  /// States in which more than one title is possible: the most rows that titles of one prompt need.
+  private let openStates: Int
   /// Prompts that are computed together.
   private static let promptsAtOnce = 8
 
   public init(_ catalogue: Catalogue, _ language: LanguageModel) {
     self.catalogue = catalogue
     self.language = language
+    let leaves = catalogue.tree.flows(of: [Double](repeating: 1, count: catalogue.tree.leafCount))
+    openStates = leaves.count { $0 > 1 }
   }
 
   /// log p(leaf | prompt) under the catalogue policy, for every leaf of every prompt: one forest over all choices.
@@ -81,7 +85,8 @@ public final class Evaluator {
   ) -> [[Ranked]] {
     let tree = catalogue.tree
     var titles = TitleForest(tree)
-    let rows = prompts.reduce(0) { $0 + $1.count } + prompts.count * beam * Int(tree.depth.max()!)
+    // A beam may compute long titles and give them up again, so its width does not bound its rows.
+    let rows = prompts.reduce(0) { $0 + $1.count } + prompts.count * openStates
     language.begin(rows: rows, queries: rows, training: false)
     for prompt in prompts { _ = titles.addPrompt(prompt) }
     var open: [[Hypothesis]] = prompts.map { _ in [] }

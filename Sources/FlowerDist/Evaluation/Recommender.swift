@@ -46,6 +46,7 @@ public struct Recommender {
     if let index = titles.firstIndex(where: { $0.utf8.elementsEqual(title.utf8) }) { return Int32(index) }
     let near = nearestKey(to: title, among: titles)
     throw FlowerError(
-      .usage, "--history: the catalogue has no title \(title.quoted)" + (near.map { "; did you mean \($0.quoted)?" } ?? ""))
+      .usage,
+      "--history: the catalogue has no title \(title.quoted)" + (near.map { "; did you mean \($0.quoted)?" } ?? ""))
   }
 }

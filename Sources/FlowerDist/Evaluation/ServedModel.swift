@@ -42,3 +42,11 @@ public struct ServedModel {
     throw FlowerError(.data, "\(path): expected a model directory (with config.json), a checkpoint or a run")
   }
 }
+
+extension Recipe {
+  /// The resolved recipe of a run; `nil` where `path` is no run.
+  public static func ofRun(_ path: String) throws -> Recipe? {
+    File.exists("\(path)/checkpoints") && File.exists("\(path)/config.yaml")
+      ? try read(path: "\(path)/config.yaml") : nil
+  }
+}

@@ -73,7 +73,7 @@ public struct Forest: Sendable {
     queryOfRow.append(-1)
   }
 
-  /// Asks for the output of `row` and returns its index among the outputs. To be called before the row is computed.
+  /// Asks for the output of `row` and returns its index among the outputs; the row may be computed already.
   @discardableResult
   public mutating func read(_ row: Int) -> Int {
     if queryOfRow[row] < 0 {

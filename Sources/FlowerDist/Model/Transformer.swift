@@ -46,9 +46,11 @@ public final class Transformer {
     let c = configuration
     let h = c.hiddenSize
     let rows = firstRow..<forest.rowCount
-    if rows.isEmpty { return }
+    let queries = firstQuery..<forest.queryCount
+    // A row of an earlier pass may be read only now: its input of the last layer is still there.
+    if rows.isEmpty && queries.isEmpty { return }
     precondition(forest.rowCount <= a.rowCapacity && forest.queryCount <= a.queryCapacity)
-    rotary.reserve(Int(forest.positions[rows].max()!) + 1)
+    if let last = forest.positions[rows].max() { rotary.reserve(Int(last) + 1) }
     let embedding = weights.base + layout.embedding
     let x = a.input(0)
     for row in rows { (x + row * h).update(from: embedding + Int(forest.tokens[row]) * h, count: h) }
@@ -56,14 +58,12 @@ public final class Transformer {
       let last = layer == c.layers - 1
       forwardKeysValues(forest, a, layer, rows)
       if last {
-        forwardQueries(
-          forest, a, layer, queries: firstQuery..<forest.queryCount, rows: forest.queryRows, out: a.final.base)
+        forwardQueries(forest, a, layer, queries: queries, rows: forest.queryRows, out: a.final.base)
       } else {
         let everyRow = (0..<Int32(forest.rowCount)).map { $0 }
         forwardQueries(forest, a, layer, queries: rows, rows: everyRow, out: a.input(layer + 1))
       }
     }
-    let queries = firstQuery..<forest.queryCount
     Kernels.rmsNorm(
       a.final.base + queries.lowerBound * h, weight: weights.base + layout.finalNorm, epsilon: Float(c.rmsNormEps),
       out: a.hidden.base + queries.lowerBound * h, inverse: a.finalInverse.base + queries.lowerBound,

@@ -78,7 +78,8 @@ extension AuditReport {
   /// The divergences, and the titles whose probability is furthest from the target; at most 80 columns.
   public var table: String {
     let divergences = summary + perPrompt.map { Metric("per prompt: \($0.name)", $0.value) }
-    var lines = TextTable(header: ["measure", "value"], rows: divergences.map { [Metric.title($0.name), $0.text] }).lines
+    var lines = TextTable(header: ["measure", "value"], rows: divergences.map { [Metric.title($0.name), $0.text] })
+      .lines
     for (heading, deviations) in [
       ("most over-served", metrics.overserved(limit: 5)), ("most under-served", metrics.underserved(limit: 5)),
     ] {

@@ -10,18 +10,20 @@ public struct ProgressWriter {
   private let totalSteps: Int
   private let every: Int
   private let output: Int32
-  private let isTerminal: Bool
+  private let width: () -> Int?
   private var recent: [StepLine] = []
   private var isLineOpen = false
 
   /// - Parameters:
   ///   - every: outside a terminal, a line every so many steps, and the last one.
   ///   - output: a file descriptor.
-  public init(totalSteps: Int, every: Int, output: Int32 = STDOUT_FILENO) {
+  ///   - width: columns of the terminal that the output ends in, `nil` for none, asked for at every step because windows
+  ///     change; unless given, found out from the output.
+  public init(totalSteps: Int, every: Int, output: Int32 = STDOUT_FILENO, width: (() -> Int?)? = nil) {
     self.totalSteps = totalSteps
     self.every = max(every, 1)
     self.output = output
-    isTerminal = isatty(output) == 1
+    self.width = width ?? { Terminal.width(of: output) }
   }
 
   /// Shows a step.
@@ -29,8 +31,8 @@ public struct ProgressWriter {
     recent.append(line)
     if recent.count > Self.window { recent.removeFirst() }
     let progress = ProgressLine(line: line, totalSteps: totalSteps, rate: StepRate(recent))
-    if isTerminal {
-      write("\r\(progress.text(width: Self.terminalWidth(output) - 1))\u{1B}[K")
+    if let width = width() {
+      write("\r\(progress.text(width: width - 1))\u{1B}[K")
       isLineOpen = true
     } else if line.step.isMultiple(of: every) || line.step == totalSteps {
       write(progress.text + "\n")
@@ -47,13 +49,6 @@ public struct ProgressWriter {
   public mutating func finish() {
     if isLineOpen { write("\n") }
     isLineOpen = false
-  }
-
-  /// Columns of the terminal; 80 where it does not say.
-  private static func terminalWidth(_ descriptor: Int32) -> Int {
-    var size = winsize()
-    guard ioctl(descriptor, UInt(TIOCGWINSZ), &size) == 0, size.ws_col > 0 else { return 80 }
-    return Int(size.ws_col)
   }
 
   /// Progress that can not be written (a closed pipe, a full disk) is no reason to stop training.

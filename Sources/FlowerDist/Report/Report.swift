@@ -52,6 +52,13 @@ public struct Report: Sendable {
 // MARK: - Terminal
 
 extension Report {
+  /// Writes `report.html` and `report.json` into the directory, which is made if there is none.
+  public func write(to directory: String) throws {
+    try Directory.create(directory)
+    try AtomicFile.write(html, to: "\(directory)/report.html")
+    try AtomicFile.write(json.serialized(pretty: true), to: "\(directory)/report.json")
+  }
+
   /// The tables for the terminal, at most 80 columns.
   public var table: String {
     var blocks: [String] = []

@@ -69,7 +69,9 @@ public struct TitleForest: Sendable {
   private mutating func row(prompt: Int, node: Int) -> Int {
     if let row = branches[prompt].row[node] { return row }
     var missing = [node]
-    while branches[prompt].row[Int(tree.parent[missing.last!])] == nil { missing.append(Int(tree.parent[missing.last!])) }
+    while branches[prompt].row[Int(tree.parent[missing.last!])] == nil {
+      missing.append(Int(tree.parent[missing.last!]))
+    }
     var row = branches[prompt].row[Int(tree.parent[missing.last!])]!
     for node in missing.reversed() {
       row = forest.addRow(tree.token[node], after: row)

@@ -28,7 +28,11 @@ struct Environment {
   private var ranksByHost: [(host: String, ranks: Int)] {
     var result: [(host: String, ranks: Int)] = []
     for host in communicator.hosts {
-      if let index = result.firstIndex(where: { $0.host == host }) { result[index].ranks += 1 } else { result.append((host, 1)) }
+      if let index = result.firstIndex(where: { $0.host == host }) {
+        result[index].ranks += 1
+      } else {
+        result.append((host, 1))
+      }
     }
     return result
   }
@@ -37,7 +41,10 @@ struct Environment {
     let hosts = ranksByHost
     let shown = hosts.prefix(4).map { hosts.count == 1 ? $0.host : "\($0.host) (\($0.ranks))" }
     return [
-      ("ranks", "\(communicator.size) on \(shown.joined(separator: ", "))\(hosts.count > 4 ? " and \(hosts.count - 4) more" : "")"),
+      (
+        "ranks",
+        "\(communicator.size) on \(shown.joined(separator: ", "))\(hosts.count > 4 ? " and \(hosts.count - 4) more" : "")"
+      ),
       ("threads", "\(Gemm.threads) per rank, OpenBLAS \(Gemm.kernelName), \(cores) cores on \(communicator.hosts[0])"),
     ]
   }

@@ -125,7 +125,8 @@ final class GrainWorker {
 
   private func random(_ purpose: RandomPurpose, _ step: Int, _ example: Example, _ k: Int) -> CounterRandom {
     CounterRandom(
-      seed: recipe.training.seed, purpose: purpose, step: UInt32(step), example: UInt32(example.index), sample: UInt32(k))
+      seed: recipe.training.seed, purpose: purpose, step: UInt32(step), example: UInt32(example.index),
+      sample: UInt32(k))
   }
 }
 

@@ -1,5 +1,3 @@
-import Foundation
-
 /// The directory of a run as rank zero keeps it: recipe, environment, metrics, logs. See docs/formats.md.
 final class RunDirectory {
   let path: String
@@ -9,22 +7,45 @@ final class RunDirectory {
 
   static func path(_ recipe: Recipe) -> String { "\(recipe.runs)/\(recipe.name)" }
 
-  /// A new run; one that exists is refused.
-  init(creating recipe: Recipe, environment: JSON) throws {
-    path = Self.path(recipe)
-    if File.exists("\(path)/config.yaml") {
-      throw FlowerError(
-        .usage, "\(path): this run exists. Continue it with --resume latest, or start another with --name NAME")
-    }
-    attempt = 1
-    try Directory.create("\(path)/logs/attempt-1")
-    try AtomicFile.write(Array(recipe.yaml.utf8), to: "\(path)/config.yaml")
-    try AtomicFile.write(environment.serialized(pretty: true), to: "\(path)/environment.json")
-    try AtomicFile.write([], to: "\(path)/metrics.jsonl")
-    metrics = try File(appending: "\(path)/metrics.jsonl")
+  /// Refuses a run that exists, before work is done for a new one.
+  static func checkNew(_ recipe: Recipe) throws {
+    let path = path(recipe)
+    guard Directory.isDirectory(path + "/") else { return }
+    throw FlowerError(
+      .usage, "\(path): this run exists. Continue it with --resume latest, or start another with --name NAME")
   }
 
-  /// A run that goes on after `step`: later lines of metrics.jsonl move to the attempt's log.
+  /// Refuses to mix two runs under one name: what goes on must be the run that is there, if one is.
+  static func checkSame(_ recipe: Recipe) throws {
+    let file = "\(path(recipe))/config.yaml"
+    guard File.exists(file) else { return }
+    let begun = RunCourse(try Recipe.read(path: file), data: "")
+    let differences = RunCourse(recipe, data: "").differences(from: begun)
+    guard differences.isEmpty else {
+      throw FlowerError(
+        .usage,
+        "\(path(recipe)): this run was begun with \(differences.joined(separator: ", ")); go on under another name with"
+          + " --name NAME")
+    }
+  }
+
+  /// A new run; one that exists is refused. Where it cannot be made, nothing of it is left.
+  init(creating recipe: Recipe, environment: JSON) throws {
+    try Self.checkNew(recipe)
+    path = Self.path(recipe)
+    attempt = 1
+    do {
+      try Directory.create("\(path)/logs/attempt-1")
+      try Self.describe(recipe, environment, in: path)
+      metrics = try File(appending: "\(path)/metrics.jsonl")
+    } catch {
+      try? Directory.remove(path)
+      throw error
+    }
+  }
+
+  /// A run that goes on after `step`: later lines of metrics.jsonl move to the attempt's log. At step 0 it begins anew,
+  /// whether or not it had begun before.
   init(resuming recipe: Recipe, step: Int, environment: JSON) throws {
     path = Self.path(recipe)
     var attempt = 1
@@ -32,20 +53,30 @@ final class RunDirectory {
     self.attempt = attempt
     let log = "\(path)/logs/attempt-\(attempt)"
     try Directory.create(log)
-    let file = "\(path)/metrics.jsonl"
-    let lines = File.exists(file) ? try File.contents(of: file).split(separator: UInt8(ascii: "\n")) : []
+    try Self.cutMetrics("\(path)/metrics.jsonl", after: step, to: "\(log)/metrics-cut.jsonl")
+    if attempt > 1 { try Self.describe(recipe, environment, in: log) }
+    if step == 0 || !File.exists("\(path)/config.yaml") { try Self.describe(recipe, environment, in: path) }
+    metrics = try File(appending: "\(path)/metrics.jsonl")
+  }
+
+  private static func describe(_ recipe: Recipe, _ environment: JSON, in directory: String) throws {
+    try AtomicFile.write(recipe.yaml, to: "\(directory)/config.yaml")
+    try AtomicFile.write(environment.serialized(pretty: true) + [0x0A], to: "\(directory)/environment.json")
+  }
+
+  private static func cutMetrics(_ path: String, after step: Int, to cutPath: String) throws {
+    guard File.exists(path) else { return }
     var kept: [UInt8] = []
     var cut: [UInt8] = []
-    for line in lines {
+    for line in try File.contents(of: path).split(separator: 0x0A) {
       // The last line may be half of one.
-      let of = (try? JSON(parsing: Array(line), file: file))?["step"]?.int
-      if let of, of <= step { kept += line + [0x0A] } else { cut += line + [0x0A] }
+      let lineStep = (try? JSON(parsing: Array(line), file: path))?["step"]?.int
+      if let lineStep, lineStep <= step { kept += line + [0x0A] } else { cut += line + [0x0A] }
     }
-    if !cut.isEmpty { try AtomicFile.write(cut, to: "\(log)/metrics-cut.jsonl") }
-    try AtomicFile.write(kept, to: file)
-    try AtomicFile.write(environment.serialized(pretty: true), to: "\(log)/environment.json")
-    try AtomicFile.write(Array(recipe.yaml.utf8), to: "\(log)/config.yaml")
-    metrics = try File(appending: file)
+    if cut.isEmpty { return }
+    // First where they go: lines that are in both files when the program is killed here will be cut again.
+    try AtomicFile.write(cut, to: cutPath)
+    try AtomicFile.write(kept, to: path)
   }
 
   /// Appends a line to metrics.jsonl.

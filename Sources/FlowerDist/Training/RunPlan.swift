@@ -1,46 +1,58 @@
 /// What a run will do and need, in words: the start table and `--dry-run`.
-public struct RunPlan {
-  public let rows: [(key: String, value: String)]
-
-  /// Bytes of the largest rank.
-  public let memory: Int
+struct RunPlan {
+  let rows: [(key: String, value: String)]
+  let memory: MemoryPlan
 
   init(_ setup: RunSetup, _ trainer: Trainer, _ communicator: any Communicator) {
+    memory = MemoryPlan(setup, ranks: communicator.size)
     let recipe = setup.recipe
-    let c = setup.transformer.configuration
-    let dataset = setup.catalogue.dataset
-    let tree = setup.catalogue.tree
-    let count = setup.transformer.layout.count
-    let buffers = GradientReducer.bufferCount(grains: recipe.training.grains, ranks: communicator.size)
-    let examples = recipe.training.microBatch > 0
-      ? recipe.training.microBatch : recipe.training.globalBatch / recipe.training.grains
-    let titles = recipe.objective.name == .sft ? 1 : recipe.trajectories.count + (recipe.objective.theta > 0 ? 1 : 0)
-    let rows = examples * (setup.longestPrompt + titles * setup.longestTitle)
-    let queries = examples * (1 + titles * setup.longestTitle)
-    let estimate = MemoryEstimate(
-      c, gradientBuffers: buffers, ranks: communicator.size, rows: rows, queries: queries,
-      vocabulary: recipe.objective.support == .vocabulary || recipe.objective.sftSupport == .vocabulary)
-    memory = estimate.total
-    let choices = (0..<tree.nodeCount).count { tree.isChoice($0) }
-    let o = recipe.objective
-    let objective =
-      o.name == .sft
-      ? "SFT over the \(o.sftSupport.rawValue)"
-      : "\(o.name.rawValue)\(o.name == .subtb ? " (λ \(o.lambda))" : "") over the \(o.support.rawValue)"
-        + (o.theta > 0 ? ", θ \(o.theta) of SFT over the \(o.sftSupport.rawValue)" : "")
-    self.rows = [
+    let training = recipe.training
+    let optimizer = recipe.optimizer
+    let cut = setup.cutPrompts > 0 ? ", \(setup.cutPrompts) of \(setup.sampledPrompts) drop items" : ""
+    rows = [
       ("run", RunDirectory.path(recipe)),
-      ("model", "\(c.architecture == .qwen2 ? "Qwen2" : "Llama"), \(c.layers) layers, hidden \(c.hiddenSize), \(c.heads)/\(c.kvHeads) heads, vocabulary \(c.vocabularySize)"),
-      ("parameters", NumberText.compact(Double(count))),
-      ("data", dataset.isDistribution
-        ? "\(dataset.name): \(dataset.titles.count) titles, no histories"
-        : "\(dataset.name): \(dataset.titles.count) items, \(dataset.train.count) / \(dataset.valid.count) / \(dataset.test.count) examples"),
-      ("tree", "\(tree.leafCount) titles, \(tree.nodeCount) nodes, \(choices) with a choice, longest title \(setup.longestTitle)"),
-      ("objective", objective),
-      ("trajectories", o.name == .sft ? "none" : "\(recipe.trajectories.count) per prompt, drawn by \(recipe.trajectories.source.rawValue); reward \(recipe.reward.weight.rawValue)"),
-      ("batch", "\(recipe.training.globalBatch) examples in \(recipe.training.grains) grains, longest prompt \(setup.longestPrompt) tokens"),
-      ("steps", "\(trainer.totalSteps), \(recipe.optimizer.schedule.rawValue) from \(recipe.optimizer.learningRate), seed \(recipe.training.seed)"),
-      ("memory", "about \(memory / 1_000_000 + 1) MB per rank (weights \(estimate.weights / 1_000_000 + 1), \(buffers) gradient buffers, activations \(estimate.activations / 1_000_000 + 1))"),
+      ("model", Self.model(setup.transformer.configuration)),
+      ("parameters", NumberText.compact(Double(setup.transformer.layout.count))),
+      ("data", Self.data(setup.catalogue.dataset)),
+      ("tree", Self.tree(setup.catalogue.tree)),
+      ("longest", "prompt \(setup.longestPrompt) tokens\(cut), title \(setup.longestTitle)"),
+      ("objective", Self.objective(recipe)),
+      ("trajectories", Self.trajectories(recipe)),
+      ("batch", "\(training.globalBatch) examples in \(training.grains) grains"),
+      ("steps", "\(trainer.totalSteps), \(optimizer.schedule.rawValue) from \(optimizer.learningRate)"),
+      ("seed", "\(training.seed)"),
+      ("memory", memory.description),
     ]
+  }
+
+  private static func model(_ c: ModelConfiguration) -> String {
+    "\(c.architecture == .qwen2 ? "Qwen2" : "Llama"), \(c.layers) layers, hidden \(c.hiddenSize),"
+      + " \(c.heads)/\(c.kvHeads) heads, vocabulary \(c.vocabularySize)"
+  }
+
+  private static func data(_ dataset: Dataset) -> String {
+    dataset.isDistribution
+      ? "\(dataset.name): \(dataset.titles.count) titles, no histories"
+      : "\(dataset.name): \(dataset.titles.count) items,"
+        + " \(dataset.train.count) / \(dataset.valid.count) / \(dataset.test.count) examples"
+  }
+
+  private static func tree(_ tree: CatalogueTree) -> String {
+    let choices = (0..<tree.nodeCount).count { tree.isChoice($0) }
+    return "\(tree.leafCount) titles, \(tree.nodeCount) nodes, \(choices) with a choice"
+  }
+
+  private static func objective(_ recipe: Recipe) -> String {
+    let o = recipe.objective
+    let supervised = "SFT over the \(o.sftSupport.rawValue)"
+    if o.name == .sft { return supervised }
+    return o.name.rawValue + (o.name == .subtb ? " (λ \(o.lambda))" : "") + " over the \(o.support.rawValue)"
+      + (o.theta > 0 ? ", θ \(o.theta) of \(supervised)" : "")
+  }
+
+  private static func trajectories(_ recipe: Recipe) -> String {
+    if recipe.objective.name == .sft { return "none" }
+    let t = recipe.trajectories
+    return "\(t.count) per prompt by \(t.source.rawValue), reward \(recipe.reward.weight.rawValue)"
   }
 }

@@ -5,11 +5,14 @@ public struct RunSetup {
   public var recipe: Recipe
   public var catalogue: Catalogue
   public var transformer: Transformer
-  /// Digest of recipe and data: what a resumed run must share.
-  public var course: String
-  /// Prompts of the training split that dropped items for lack of room, and the longest prompt and title in tokens.
-  public var longestPrompt: Int
+  /// What a resumed run must share.
+  let course: RunCourse
+  /// Tokens of the longest title.
   public var longestTitle: Int
+  /// Tokens of the longest prompt, and how many prompts drop items for lack of room, in a sample of the training split.
+  public var longestPrompt = 0
+  public var sampledPrompts = 0
+  public var cutPrompts = 0
 
   /// - Parameter checkpoint: where weights and tokenizer come from instead of the recipe's start.
   public init(_ recipe: Recipe, checkpoint: String? = nil) throws {
@@ -22,7 +25,8 @@ public struct RunSetup {
       dataset: dataset, tokenizer: tokenizer, prompt: recipe.prompt, terminator: recipe.tokenizer.terminator,
       reward: recipe.reward)
     if recipe.reward.weight == .power && dataset.isDistribution {
-      throw FlowerError(.usage, "reward.weight: power needs histories, but \(dataset.name) has none; expected popularity or uniform")
+      throw FlowerError(
+        .usage, "reward.weight: power needs histories, but \(dataset.name) has none; expected popularity or uniform")
     }
     if let model {
       transformer = model.transformer
@@ -32,11 +36,9 @@ public struct RunSetup {
       transformer = Transformer(configuration)
       transformer.initialize(seed: recipe.training.seed, std: recipe.model.initialStd)
     }
-    var hash = SHA256()
-    for text in [recipe.course.yaml, dataset.digest] { Array(text.utf8).withUnsafeBytes { hash.update($0) } }
-    course = hash.finish()
+    course = RunCourse(recipe, data: dataset.digest)
     longestTitle = Int(catalogue.tree.depth.max()!)
-    longestPrompt = try Self.longestPrompt(catalogue)
+    try samplePrompts()
   }
 
   private static func dataset(_ recipe: Recipe.Data, seed: UInt64) throws -> Dataset {
@@ -57,13 +59,17 @@ public struct RunSetup {
     return try Tokenizer.train(texts: texts, vocabularySize: recipe.tokenizer.vocabularySize)
   }
 
-  /// The longest prompt of the training split, judged by a sample of 1,000 histories spread over it.
-  private static func longestPrompt(_ catalogue: Catalogue) throws -> Int {
+  /// Judges prompts by 1,000 histories spread over the training split.
+  private mutating func samplePrompts() throws {
     let train = catalogue.dataset.train
-    if train.isEmpty { return try catalogue.prompt(history: []).tokens.count }
-    return try stride(from: 0, to: train.count, by: max(1, train.count / 1000)).reduce(0) {
-      max($0, try catalogue.prompt(history: train[$1].history).tokens.count)
+    let histories =
+      train.isEmpty ? [[]] : stride(from: 0, to: train.count, by: max(1, train.count / 1000)).map { train[$0].history }
+    for history in histories {
+      let prompt = try catalogue.prompt(history: history)
+      longestPrompt = max(longestPrompt, prompt.tokens.count)
+      cutPrompts += prompt.dropped > 0 ? 1 : 0
     }
+    sampledPrompts = histories.count
   }
 
   /// The model as a directory would hold it.
@@ -77,20 +83,6 @@ public struct RunSetup {
 
   /// Longest sequence of prompt and title.
   var maximumPositions: Int { recipe.prompt.maxTokens + longestTitle + 1 }
-}
-
-extension Recipe {
-  /// The recipe without what may change between attempts: names, places, and how often things are shown or saved.
-  var course: Recipe {
-    var recipe = self
-    recipe.name = ""
-    recipe.runs = ""
-    recipe.data.path = data.path == nil ? nil : ""
-    recipe.training.logEvery = 0
-    recipe.checkpoint = Checkpoint()
-    recipe.evaluation = Evaluation()
-    return recipe
-  }
 }
 
 extension ModelConfiguration {

@@ -5,6 +5,7 @@ enum StopSignal {
   // A handler may do no more than set a flag.
   nonisolated(unsafe) private static var received: sig_atomic_t = 0
 
+  /// To be called before anything is written, so that a run is either left as it was or saved.
   static func install() {
     for number in [SIGTERM, SIGINT, SIGUSR1] {
       signal(number) { number in
@@ -12,6 +13,8 @@ enum StopSignal {
         StopSignal.received = number
       }
     }
+    // Somebody who stops reading the progress does not stop the training.
+    signal(SIGPIPE, SIG_IGN)
   }
 
   /// Whether any rank was asked, so that all stop after the same step.

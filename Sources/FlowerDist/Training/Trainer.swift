@@ -99,8 +99,9 @@ public final class Trainer {
     guard total.loss.isFinite, norm.isFinite else {
       throw FlowerError(
         .diverged,
-        "step \(step + 1): the \(total.loss.isFinite ? "gradient" : "loss") is not finite (loss \(total.loss), gradient"
-          + " norm \(norm)); nothing was updated. Lower optimizer.learning_rate or set optimizer.clip_norm")
+        "step \(step + 1): the \(total.loss.isFinite ? "gradient" : "loss") is not finite (loss \(total.loss.magnitude),"
+          + " gradient norm \(norm.magnitude)); nothing was updated. Lower optimizer.learning_rate or set optimizer.clip_norm"
+      )
     }
   }
 

@@ -7,24 +7,26 @@ struct TrainerState: Equatable {
   var seconds: Double
   /// Ranks that wrote the optimizer shards.
   var ranks: Int
-  /// Digest of what decides the run's course: recipe and data.
-  var course: String
+  var course: RunCourse
   /// Best value of the validation metric so far, its step, and validations since.
   var best: Double?
   var bestStep: Int?
   var validationsSinceBest: Int
 
   func write(directory: String) throws {
-    let json: JSON = [
-      "format_version": JSON(Self.formatVersion), "step": JSON(step), "seconds": JSON(seconds), "ranks": JSON(ranks),
-      "course_sha256": JSON(course), "best": best.map { JSON($0) } ?? .null,
-      "best_step": bestStep.map { JSON($0) } ?? .null, "validations_since_best": JSON(validationsSinceBest),
-    ]
-    try AtomicFile.write(json.serialized(pretty: true), to: "\(directory)/\(Self.fileName)")
+    let members: [JSON.Member] =
+      [
+        JSON.Member("format_version", JSON(Self.formatVersion)), JSON.Member("step", JSON(step)),
+        JSON.Member("seconds", JSON(seconds)), JSON.Member("ranks", JSON(ranks)),
+        JSON.Member("best", best.map { JSON($0) } ?? .null),
+        JSON.Member("best_step", bestStep.map { JSON($0) } ?? .null),
+        JSON.Member("validations_since_best", JSON(validationsSinceBest)),
+      ] + course.members
+    try AtomicFile.write(JSON.object(members).serialized(pretty: true) + [0x0A], to: "\(directory)/\(Self.fileName)")
   }
 
   init(
-    step: Int, seconds: Double, ranks: Int, course: String, best: Double?, bestStep: Int?, validationsSinceBest: Int
+    step: Int, seconds: Double, ranks: Int, course: RunCourse, best: Double?, bestStep: Int?, validationsSinceBest: Int
   ) {
     self.step = step
     self.seconds = seconds
@@ -48,7 +50,7 @@ struct TrainerState: Equatable {
     guard step >= 0, seconds >= 0, 1...1 << 20 ~= ranks else {
       throw fields.error("ranks", "step, seconds or ranks out of range")
     }
-    course = try fields.string("course_sha256")
+    course = try RunCourse(fields)
     best = json["best"]?.double
     bestStep = json["best_step"]?.int
     validationsSinceBest = try fields.int("validations_since_best")

@@ -26,10 +26,14 @@ public final class TrainingLoop {
   private var recipe: Recipe { setup.recipe }
 
   public init(_ recipe: Recipe, start: Start, _ communicator: any Communicator) throws {
+    StopSignal.install()
     self.communicator = communicator
     store = CheckpointStore(runDirectory: RunDirectory.path(recipe))
+    try communicator.agree(Self.facts(recipe) + [("--resume", "\(start)")])
     try Self.checkSharedFiles(recipe, communicator)
+    if start == .fresh { try communicator.together { if communicator.isRoot { try RunDirectory.checkNew(recipe) } } }
     let (checkpoint, notes) = try Self.checkpoint(store, recipe, start, communicator)
+    let state = try communicator.together { try checkpoint.map { try TrainerState(directory: $0) } }
     setup = try communicator.together { try RunSetup(recipe, checkpoint: checkpoint) }
     try communicator.agree(Self.facts(setup))
     let language = LanguageModel(setup.transformer)
@@ -39,11 +43,14 @@ public final class TrainingLoop {
       worker: trainer.worker, communicator: communicator)
     let trainer = trainer
     let setup = setup
-    if let checkpoint {
-      let state = try communicator.together { try Self.restore(checkpoint, trainer, setup) }
+    if let checkpoint, let state {
+      try communicator.together { try Self.restore(state, checkpoint, trainer, setup) }
       best = state.best.flatMap { value in state.bestStep.map { (value, $0) } }
       validationsSinceBest = state.validationsSinceBest
       lastSaved = state.step
+    }
+    if StopSignal.isRequested(communicator) {
+      throw FlowerError(.interrupted, "stopped by a signal before the first step; nothing was written")
     }
     let environment = Environment(communicator, catalogue: setup.catalogue)
     run = try communicator.together {
@@ -62,6 +69,7 @@ public final class TrainingLoop {
 
   /// The resolved recipe with what it will need, in words; nothing is written.
   public static func plan(_ recipe: Recipe, _ communicator: any Communicator) throws -> String {
+    try communicator.agree(facts(recipe))
     let setup = try communicator.together { try RunSetup(recipe) }
     let trainer = try Trainer(recipe, setup.catalogue, LanguageModel(setup.transformer), communicator)
     let environment = Environment(communicator, catalogue: setup.catalogue)
@@ -71,23 +79,26 @@ public final class TrainingLoop {
 
   /// Trains to the end. Throws `interrupted` after saving when a signal asked to stop.
   public func train() throws {
-    StopSignal.install()
-    var stop = false
-    while !trainer.isFinished && !stop {
+    defer { progress?.finish() }
+    while !trainer.isFinished && !isPatienceOut {
       let line = try trainer.runStep()
       try show(line)
       let interrupted = StopSignal.isRequested(communicator)
-      if every(recipe.validation.every) { stop = try validate() }
+      if every(recipe.validation.every) { try validate() }
       if every(recipe.checkpoint.every) || interrupted { try save() }
       if interrupted {
-        progress?.finish()
         throw FlowerError(
           .interrupted, "stopped by a signal after step \(trainer.step), which is saved; --resume latest goes on")
       }
     }
     try save()
-    progress?.finish()
+    if isPatienceOut { progress?.note("no better validation \(validationsSinceBest) times in a row: stopping") }
     progress?.note("done: \(store.path(step: trainer.step)), weights \(setup.transformer.digest.prefix(16))")
+  }
+
+  /// Whether the run ends because it does not get better.
+  private var isPatienceOut: Bool {
+    recipe.validation.patience > 0 && validationsSinceBest >= recipe.validation.patience
   }
 
   private func every(_ steps: Int) -> Bool { steps > 0 && trainer.step.isMultiple(of: steps) }
@@ -97,8 +108,7 @@ public final class TrainingLoop {
     progress?.show(line)
   }
 
-  /// Validates; returns whether patience has run out.
-  private func validate() throws -> Bool {
+  private func validate() throws {
     let metrics = try validation.run()
     try communicator.together { try run?.log(ValidationLine(step: trainer.step, metrics: metrics).json) }
     let metric = metrics[0]
@@ -114,44 +124,46 @@ public final class TrainingLoop {
         try communicator.together { if communicator.isRoot { try store.markBest(step: trainer.step) } }
       }
     }
-    let patience = recipe.validation.patience
-    if patience > 0 && validationsSinceBest >= patience {
-      progress?.note("no better validation \(validationsSinceBest) times in a row: stopping at step \(trainer.step)")
-      return true
-    }
-    return false
   }
 
   // MARK: Checkpoints
 
-  /// Writes the checkpoint of this step: the model by rank zero, the optimizer's shards by all.
+  /// Saves this step, unless it is saved already. Where that fails, the checkpoints are as they were.
   private func save() throws {
     if lastSaved == trainer.step { return }
+    do {
+      let begun = try communicator.fromRoot { Array((try store.begin(step: trainer.step) ?? "").utf8) }
+      if !begun.isEmpty { try writeCheckpoint(String(decoding: begun, as: UTF8.self)) }
+    } catch {
+      // All ranks throw together, so none is still writing.
+      if communicator.isRoot { try? store.removeLeftovers() }
+      throw error
+    }
+    lastSaved = trainer.step
+  }
+
+  /// Writes the files of a checkpoint, the model by rank zero and the optimizer's shards by all, and gives it its name.
+  private func writeCheckpoint(_ directory: String) throws {
     let step = trainer.step
-    let begun = try communicator.fromRoot { Array((try store.begin(step: step) ?? "").utf8) }
-    if !begun.isEmpty {
-      let directory = String(decoding: begun, as: UTF8.self)
-      let state = TrainerState(
-        step: step, seconds: trainer.seconds, ranks: communicator.size, course: setup.course, best: best?.value,
-        bestStep: best?.step, validationsSinceBest: validationsSinceBest)
-      try communicator.together {
-        try OptimizerShards.write(
-          trainer.optimizer, setup.transformer.layout, rank: communicator.rank, of: communicator.size,
-          directory: directory)
-        if communicator.isRoot {
-          try setup.modelDirectory.write(to: directory, maximumPositions: setup.maximumPositions)
-          try state.write(directory: directory)
-        }
-      }
-      try communicator.together {
-        guard communicator.isRoot else { return }
-        try store.commit(
-          step: step,
-          required: (0..<communicator.size).map { OptimizerShards.fileName(rank: $0, of: communicator.size) })
-        try store.prune(keep: recipe.checkpoint.keep, protecting: [step])
+    let state = TrainerState(
+      step: step, seconds: trainer.seconds, ranks: communicator.size, course: setup.course, best: best?.value,
+      bestStep: best?.step, validationsSinceBest: validationsSinceBest)
+    try communicator.together {
+      try OptimizerShards.write(
+        trainer.optimizer, setup.transformer.layout, rank: communicator.rank, of: communicator.size,
+        directory: directory)
+      if communicator.isRoot {
+        try setup.modelDirectory.write(to: directory, maximumPositions: setup.maximumPositions)
+        try state.write(directory: directory)
       }
     }
-    lastSaved = step
+    try communicator.together {
+      guard communicator.isRoot else { return }
+      try store.commit(
+        step: step,
+        required: (0..<communicator.size).map { OptimizerShards.fileName(rank: $0, of: communicator.size) })
+      try store.prune(keep: recipe.checkpoint.keep, protecting: [step])
+    }
   }
 
   /// The checkpoint to start from, chosen by rank zero, and what is to be said about the choice.
@@ -163,6 +175,7 @@ public final class TrainingLoop {
       switch start {
       case .fresh: return []
       case .checkpoint(let path):
+        try RunDirectory.checkSame(recipe)
         _ = try CheckpointManifest.verify(directory: path, depth: .contents)
         return Array(path.utf8)
       case .latest:
@@ -175,28 +188,33 @@ public final class TrainingLoop {
     return (chosen.isEmpty ? nil : String(decoding: chosen, as: UTF8.self), notes)
   }
 
-  private static func restore(_ checkpoint: String, _ trainer: Trainer, _ setup: RunSetup) throws -> TrainerState {
-    let state = try TrainerState(directory: checkpoint)
-    guard state.course == setup.course else {
+  private static func restore(
+    _ state: TrainerState, _ checkpoint: String, _ trainer: Trainer, _ setup: RunSetup
+  ) throws {
+    let differences = setup.course.differences(from: state.course)
+    guard differences.isEmpty else {
       throw FlowerError(
         .data,
-        "\(checkpoint): was made by another recipe or from other data, so going on would not be the same run; give the"
-          + " recipe that is in the run's config.yaml, or start from its weights with model.path")
+        "\(checkpoint): was made with \(differences.joined(separator: ", ")), so going on would not be the same run. Give"
+          + " the recipe that is in its run's config.yaml, or start another run from its weights with model.path")
     }
     try OptimizerShards.read(
       trainer.optimizer, setup.transformer.layout, ranks: state.ranks, directory: checkpoint)
     trainer.resume(step: state.step, seconds: state.seconds)
-    return state
   }
 
   // MARK: Agreement
 
-  /// What must be equal on all ranks for their sums to mean one run.
+  /// What must be equal on all ranks for their sums to mean one run: the recipe, before it is followed,
+  private static func facts(_ recipe: Recipe) -> [(name: String, value: String)] {
+    RecipeField.all.map { ($0.key, $0.yaml(recipe)) }
+  }
+
+  /// and what became of it.
   private static func facts(_ setup: RunSetup) -> [(name: String, value: String)] {
     [
-      ("the recipe", setup.recipe.yaml.sha256), ("the data", setup.catalogue.dataset.digest),
-      ("the initial weights", setup.transformer.digest), ("the BLAS kernel", Gemm.kernelName),
-      ("BLAS threads", String(Gemm.threads)),
+      ("the data", setup.catalogue.dataset.digest), ("the initial weights", setup.transformer.digest),
+      ("the BLAS kernel", Gemm.kernelName), ("BLAS threads", String(Gemm.threads)),
     ]
   }
 

@@ -1,0 +1,47 @@
+/// What decides the numbers of a run: the recipe without names, places, and how often things are shown or saved, and the
+/// data. Runs of equal courses have equal weights after equal steps, so only such a run can be resumed.
+struct RunCourse: Equatable {
+  /// Values as YAML by key.
+  let recipe: [String: String]
+  /// SHA-256 of the dataset.
+  let data: String
+
+  /// Sections and keys without influence; the data count by their digest, wherever they are.
+  private static let outside = ["name", "runs", "data", "training.log_every", "checkpoint", "evaluation"]
+
+  init(_ recipe: Recipe, data: String) {
+    let fields = RecipeField.all.filter { field in
+      !Self.outside.contains { $0 == field.key || $0 == field.section.map(String.init) }
+    }
+    self.recipe = Dictionary(uniqueKeysWithValues: fields.map { ($0.key, $0.yaml(recipe)) })
+    self.data = data
+  }
+
+  init(_ fields: JSONFields) throws {
+    data = try fields.string("data_sha256")
+    var recipe: [String: String] = [:]
+    for member in fields["recipe"]?.object ?? [] {
+      guard let value = member.value.string else { throw fields.error("recipe", "\(member.key) is no string") }
+      recipe[member.key] = value
+    }
+    self.recipe = recipe
+  }
+
+  var members: [JSON.Member] {
+    [
+      JSON.Member("data_sha256", JSON(data)),
+      JSON.Member("recipe", .object(recipe.sorted { $0.key < $1.key }.map { JSON.Member($0.key, JSON($0.value)) })),
+    ]
+  }
+
+  /// What was otherwise in `earlier`, in words. A key that one of them does not know has its default there.
+  func differences(from earlier: RunCourse) -> [String] {
+    let defaults = RunCourse(Recipe(), data: "").recipe
+    let keys = Set(recipe.keys).union(earlier.recipe.keys).sorted()
+    let values = keys.compactMap { key -> String? in
+      let (now, before) = (recipe[key] ?? defaults[key], earlier.recipe[key] ?? defaults[key])
+      return now == before ? nil : "\(key) \(before ?? "unset") (now \(now ?? "unknown"))"
+    }
+    return values + (data == earlier.data ? [] : ["other data"])
+  }
+}

@@ -1,0 +1,62 @@
+import Testing
+
+@testable import FlowerDist
+
+extension LaunchTests {
+  @Suite struct Equivalence {
+    /// One way through sampling, objective and batching.
+    struct Way: CustomTestStringConvertible {
+      let testDescription: String
+      let overrides: [String]
+
+      init(_ name: String, _ overrides: String...) {
+        testDescription = name
+        self.overrides = overrides
+      }
+    }
+
+    private static let histories = [
+      "data.generated_examples=200", "prompt.template=\"{history}:\"", "prompt.history_length=3",
+    ]
+
+    @Test(
+      "The same weights on 1 to 4 ranks",
+      arguments: [
+        Way("SubTB over the catalogue, drawn by coin"),
+        Way("SFT over the vocabulary", "objective.name=sft", "objective.sft_support=vocabulary"),
+        Way("power reward by weight", "reward.weight=power", "trajectories.source=weight", "objective.theta=0.5"),
+        Way("on-policy", "trajectories.source=policy"),
+        Way("over the vocabulary", "objective.support=vocabulary", "objective.name=tb"),
+        Way("micro-batches", "training.global_batch=16", "training.grains=4", "training.micro_batch=1"),
+      ])
+    func sameWeights(_ way: Way) async throws {
+      let needsHistories = ["SFT", "power"].contains { way.testDescription.hasPrefix($0) }
+      var overrides = way.overrides + ["checkpoint.every=0", "training.steps=30"]
+      if needsHistories { overrides += Self.histories }
+      let workspace = try Workspace()
+      var weights: [String] = []
+      for ranks in 1...4 {
+        try await workspace.succeed(ranks: ranks, name: "on-\(ranks)", overrides)
+        weights.append(try workspace.weights("on-\(ranks)", step: 30))
+      }
+      #expect(Set(weights).count == 1)
+    }
+
+    @Test func mpirunChangesNothing() async throws {
+      let workspace = try Workspace()
+      for (ranks, name) in [(0, "alone"), (1, "one")] { try await workspace.succeed(ranks: ranks, name: name) }
+      #expect(try workspace.weights("alone") == workspace.weights("one"))
+    }
+
+    @Test func oneThreadPerRankUnlessAsked() async throws {
+      let workspace = try Workspace()
+      for (name, asked, threads) in [("default", nil, 1), ("asked", "2", 2)] {
+        let outcome = try await workspace.train(
+          name: name, ["training.steps=1"], environment: ["OPENBLAS_NUM_THREADS": asked])
+        #expect(outcome.codes == [0, 0])
+        let environment = try JSON(contentsOf: workspace("runs/\(name)/environment.json"))
+        #expect(environment["threads_per_rank"]?.int == threads)
+      }
+    }
+  }
+}
