@@ -9,7 +9,9 @@ struct FlowerWorker: ParsableCommand {
     commandName: "flower-worker",
     abstract: "Trains recommenders that write the title of the next item.",
     version: flowerVersion,
-    subcommands: [Prepare.self, Train.self, Evaluate.self, Audit.self, Recommend.self, Inspect.self, MakeReport.self, Bench.self])
+    subcommands: [
+      Prepare.self, Train.self, Evaluate.self, Audit.self, Recommend.self, Inspect.self, MakeReport.self, Bench.self,
+    ])
 
   static func main() {
     Blas.chooseKernels()

@@ -46,7 +46,7 @@ public final class Benchmark {
         busy: processorSeconds)
     }
     let memory = BenchmarkResult.Memory(
-      estimate: MemoryEstimate(
+      estimate: MemoryPlan(
         shape.configuration, gradientBuffers: GradientReducer.bufferCount(grains: 1, ranks: 1), ranks: 1,
         rows: titles.forest.rowCount, queries: titles.forest.queryCount, vocabulary: shape.support == .vocabulary),
       peak: ResidentMemory.peak, growth: ResidentMemory.now.flatMap { now in before.map { now - $0 } })

@@ -1,7 +1,7 @@
 /// What a benchmark measured, as text of at most 80 columns and as JSON.
 public struct BenchmarkResult: CustomStringConvertible {
   struct Memory {
-    var estimate: MemoryEstimate
+    var estimate: MemoryPlan
     /// The most resident memory, and how much more there was after the measured steps than before them.
     var peak: Int?
     var growth: Int?
