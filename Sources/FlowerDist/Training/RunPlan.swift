@@ -1,10 +1,10 @@
 /// What a run will do and need, in words: the start table and `--dry-run`.
 struct RunPlan {
   let rows: [(key: String, value: String)]
-  let memory: MemoryEstimate
+  let memory: MemoryPlan
 
   init(_ setup: RunSetup, _ trainer: Trainer, _ communicator: any Communicator) {
-    memory = MemoryEstimate(setup, ranks: communicator.size)
+    memory = MemoryPlan(setup, ranks: communicator.size)
     let recipe = setup.recipe
     let training = recipe.training
     let optimizer = recipe.optimizer
