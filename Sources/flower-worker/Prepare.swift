@@ -63,6 +63,11 @@ struct Prepare: ParsableCommand {
   }
 
   func run() throws {
+    let ranks = try Ranks.join()
+    try ranks.together { if ranks.isRoot { try prepare() } }
+  }
+
+  private func prepare() throws {
     try Dataset.checkOutput(output, force: force)
     var options = Preparation.Options(historyLength: historyLength, damagedLimit: maxDamaged)
     if let core { options.core = core }

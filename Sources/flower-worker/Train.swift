@@ -22,6 +22,7 @@ struct Train: ParsableCommand {
   var dryRun = false
 
   func run() throws {
+    TrainingLoop.catchSignals()
     let ranks = try Ranks.join()
     let recipe = try ranks.together {
       // A name is held to the same rules wherever it is given.

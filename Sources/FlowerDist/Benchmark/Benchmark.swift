@@ -47,7 +47,7 @@ public final class Benchmark {
     }
     let memory = BenchmarkResult.Memory(
       estimate: MemoryPlan(
-        shape.configuration, gradientBuffers: GradientReducer.bufferCount(grains: 1, ranks: 1), ranks: 1,
+        shape.configuration, grains: 1, ranks: 1,
         rows: titles.forest.rowCount, queries: titles.forest.queryCount, vocabulary: shape.support == .vocabulary),
       peak: ResidentMemory.peak, growth: ResidentMemory.now.flatMap { now in before.map { now - $0 } })
     let vocabularyRows = titles.readouts.vocabulary.count

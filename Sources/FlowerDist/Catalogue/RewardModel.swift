@@ -72,6 +72,8 @@ public struct RewardModel: Sendable {
     }
     // Relative to the largest, so that no exponents make all of them zero, or one infinite.
     let largest = logWeights.max()!
-    return TokenRewards(tree, weights: logWeights.map { exp($0 - largest) })
+    // A weight that underflows would make a title unreachable, which w > 0 promises that it is not.
+    return TokenRewards(
+      tree, weights: logWeights.map { $0 == -.infinity ? 0 : max(exp($0 - largest), 1e-300) })
   }
 }

@@ -71,6 +71,10 @@ struct RecipeRule: Sendable {
       \.trajectories.count, \.objective.name,
       unless: "vargrad compares the trajectories of a prompt: trajectories.count must be at least 2"
     ) { $0.objective.name != .vargrad || $0.trajectories.count >= 2 },
+    RecipeRule(
+      \.trajectories.source, \.reward.smoothing, \.objective.name,
+      unless: "trajectories.source policy can reach every title, so reward.smoothing must be above 0"
+    ) { $0.objective.name == .sft || $0.trajectories.source != .policy || $0.reward.smoothing > 0 },
   ]
 
   private static let training: [RecipeRule] = [

@@ -55,14 +55,15 @@ public struct Catalogue: Sendable {
   }
 
   /// SFT's constant of the run: the mean over training targets of tokens and terminator (over the vocabulary), or of real
-  /// choices (over the catalogue); without histories, the mean over leaves by weight.
+  /// choices (over the catalogue); without histories, the mean over what is drawn.
   public func supervisedScale(_ support: Recipe.Objective.Support) -> Double {
     let terms = (0..<tree.leafCount).map { leaf in
       let path = tree.path(toLeaf: leaf)
       return Double(support == .vocabulary ? path.count : path.count { tree.isChoice($0) })
     }
     if dataset.isDistribution {
-      return max(zip(terms, rewards.popularity).reduce(0) { $0 + $1.0 * $1.1 }, 1)
+      let target = rewards.rewards(history: [], leavingOut: nil).target
+      return max(zip(terms, target).reduce(0) { $0 + $1.0 * $1.1 }, 1)
     }
     let total = dataset.train.reduce(0.0) { $0 + terms[Int(tree.leafOfItem[Int($1.item)])] }
     return max(total / Double(dataset.train.count), 1)

@@ -56,8 +56,8 @@ extension Dataset {
     var weights: [Double] = []
     try eachLine(of: path) { json, lines in
       titles.append(try title(json, lines))
-      guard let count = json["count"]?.double, count >= 0 else {
-        throw lines.error("expected a number that is not negative as \"count\"")
+      guard let count = json["count"]?.double, 0...1e12 ~= count else {
+        throw lines.error("expected a number from 0 to 1e12 as \"count\"")
       }
       weights.append(count)
     }

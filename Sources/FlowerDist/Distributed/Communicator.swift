@@ -37,11 +37,10 @@ extension Communicator {
   ///
   /// Without it a rank that fails alone would leave the others waiting for ever.
   public func together<Value>(_ body: () throws -> Value) throws -> Value {
-    let result = Result { try body() }
+    let result = Result { try body() }.mapError { $0 as? FlowerError ?? FlowerError(.data, "\($0)") }
     if size == 1 { return try result.get() }
     var report: [UInt8] = []
     if case .failure(let error) = result {
-      let error = error as? FlowerError ?? FlowerError(.data, "\(error)")
       report = [UInt8(error.kind.rawValue)] + Array(error.description.utf8)
     }
     if let error = FlowerError(reports: gather(report), hosts: hosts) { throw error }

@@ -26,15 +26,16 @@ public final class LanguageModel {
   /// Starts a forest that will grow to at most `rows` rows and `queries` outputs. For inference, only keys and values
   /// are kept between layers.
   public func begin(rows: Int, queries: Int, training isTraining: Bool) {
-    var kept = isTraining ? training : inference
-    if kept == nil || kept!.rowCapacity < rows || kept!.queryCapacity < queries {
-      let spare = kept == nil ? 0 : rows / 4
-      kept = Activations(
-        configuration, rows: max(rows + spare, kept?.rowCapacity ?? 0),
-        queries: max(queries + spare, kept?.queryCapacity ?? 0), training: isTraining)
+    if let kept = isTraining ? training : inference, kept.rowCapacity >= rows, kept.queryCapacity >= queries {
+      current = kept
+    } else {
+      let spare = (isTraining ? training : inference) == nil ? 0 : rows / 4
+      // The old ones go before the new ones come.
+      current = nil
+      if isTraining { training = nil } else { inference = nil }
+      current = Activations(configuration, rows: rows + spare, queries: queries + spare, training: isTraining)
+      if isTraining { training = current } else { inference = current }
     }
-    if isTraining { training = kept } else { inference = kept }
-    current = kept
     rowsDone = 0
     queriesDone = 0
     head.begin()

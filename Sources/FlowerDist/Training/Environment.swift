@@ -49,9 +49,16 @@ struct Environment {
     ]
   }
 
+  /// Hosts whose ranks want more cores than they may use.
   var warnings: [String] {
-    ranksByHost.filter { $0.host == communicator.hosts[0] && $0.ranks * Gemm.threads > cores }.map {
-      "warning: \($0.ranks) ranks x \(Gemm.threads) threads on \(cores) cores of \($0.host): they will wait for each other"
+    ranksByHost.compactMap { host, ranks in
+      let allowed = communicator.hosts.indices.filter { communicator.hosts[$0] == host }.map { coresByRank[$0] }
+      // Ranks that are bound have cores of their own; others share what each of them sees.
+      let bound = allowed.max()! <= Gemm.threads
+      let available = bound ? allowed.reduce(0, +) : allowed.max()!
+      if ranks * Gemm.threads <= available { return nil }
+      return
+        "warning: \(ranks) ranks x \(Gemm.threads) threads on \(available) cores of \(host): they will wait for each other"
     }
   }
 

@@ -4,7 +4,7 @@ struct MemoryPlan: CustomStringConvertible {
   var gradients: Int
   /// Gradient buffers that a rank keeps at once.
   var gradientBuffers: Int
-  /// The rank's share of AdamW's two moments.
+  /// The largest rank's share of AdamW's two moments.
   var optimizer: Int
   /// Forward and backward of the largest micro-batch, and the logits that exist at once.
   var activations: Int
@@ -15,11 +15,13 @@ struct MemoryPlan: CustomStringConvertible {
   ///   - rows: tokens of the largest forest.
   ///   - queries: its outputs that are read.
   ///   - vocabulary: whether distributions over the whole vocabulary are read.
-  init(_ c: ModelConfiguration, gradientBuffers: Int, ranks: Int, rows: Int, queries: Int, vocabulary: Bool) {
-    weights = 4 * ParameterLayout(c).count
-    self.gradientBuffers = gradientBuffers
+  init(_ c: ModelConfiguration, grains: Int, ranks: Int, rows: Int, queries: Int, vocabulary: Bool) {
+    let plan = ReductionPlan(count: ParameterLayout(c).count, grains: grains, ranks: ranks)
+    weights = 4 * plan.count
+    gradientBuffers = GradientReducer.bufferCount(grains: grains, ranks: ranks)
     gradients = gradientBuffers * weights
-    optimizer = 2 * (weights + ranks - 1) / ranks
+    optimizer = (0..<ranks).map { rank in plan.owned(by: rank).reduce(0) { $0 + 8 * plan.floats($1.blocks).count } }
+      .max()!
     activations =
       Activations.bytes(c, rows: rows, queries: queries, training: true) + Transformer.backwardBytes(c, rows: rows)
       + (vocabulary ? Head.vocabularyBytes(c, readouts: queries) : 0)
@@ -30,12 +32,10 @@ struct MemoryPlan: CustomStringConvertible {
     let grain = recipe.training.globalBatch / recipe.training.grains
     let examples = recipe.training.microBatch > 0 ? min(recipe.training.microBatch, grain) : grain
     let targets = setup.catalogue.dataset.isDistribution ? recipe.trajectories.count : 1
-    let isSupervised = recipe.objective.name == .sft
-    let titles =
-      (isSupervised || recipe.objective.theta > 0 ? targets : 0) + (isSupervised ? 0 : recipe.trajectories.count)
+    let objective = TrainingObjective(recipe.objective, supervisedScale: 1)
+    let titles = (objective.usesTargets ? targets : 0) + (objective.usesFlow ? recipe.trajectories.count : 0)
     self.init(
-      setup.transformer.configuration,
-      gradientBuffers: GradientReducer.bufferCount(grains: recipe.training.grains, ranks: ranks), ranks: ranks,
+      setup.transformer.configuration, grains: recipe.training.grains, ranks: ranks,
       rows: examples * (setup.longestPrompt + titles * setup.longestTitle),
       queries: examples * (1 + titles * setup.longestTitle),
       vocabulary: recipe.objective.support == .vocabulary || recipe.objective.sftSupport == .vocabulary)

@@ -7,7 +7,9 @@ struct RunCourse: Equatable {
   let data: String
 
   /// Sections and keys without influence; the data count by their digest, wherever they are.
-  private static let outside = ["name", "runs", "data", "training.log_every", "checkpoint", "evaluation"]
+  private static let outside = [
+    "name", "runs", "data", "training.log_every", "checkpoint", "evaluation.exclude_history", "evaluation.examples",
+  ]
 
   init(_ recipe: Recipe, data: String) {
     let fields = RecipeField.all.filter { field in

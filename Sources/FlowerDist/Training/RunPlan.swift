@@ -51,7 +51,7 @@ struct RunPlan {
   }
 
   private static func trajectories(_ recipe: Recipe) -> String {
-    if recipe.objective.name == .sft { return "none" }
+    if !TrainingObjective(recipe.objective, supervisedScale: 1).usesFlow { return "none" }
     let t = recipe.trajectories
     return "\(t.count) per prompt by \(t.source.rawValue), reward \(recipe.reward.weight.rawValue)"
   }

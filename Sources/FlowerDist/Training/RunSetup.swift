@@ -24,10 +24,7 @@ public struct RunSetup {
     catalogue = try Catalogue(
       dataset: dataset, tokenizer: tokenizer, prompt: recipe.prompt, terminator: recipe.tokenizer.terminator,
       reward: recipe.reward)
-    if recipe.reward.weight == .power && dataset.isDistribution {
-      throw FlowerError(
-        .usage, "reward.weight: power needs histories, but \(dataset.name) has none; expected popularity or uniform")
-    }
+    try Self.check(recipe, dataset)
     if let model {
       transformer = model.transformer
     } else {
@@ -39,6 +36,34 @@ public struct RunSetup {
     course = RunCourse(recipe, data: dataset.digest)
     longestTitle = Int(catalogue.tree.depth.max()!)
     try samplePrompts()
+  }
+
+  /// What a recipe may ask of these data.
+  private static func check(_ recipe: Recipe, _ dataset: Dataset) throws {
+    func refuse(_ problem: String) -> FlowerError { FlowerError(.usage, problem) }
+    let validates = recipe.validation.every > 0
+    if dataset.isDistribution {
+      let without = "but \(dataset.name) has none"
+      if recipe.reward.weight == .power {
+        throw refuse("reward.weight: power needs histories, \(without); expected popularity or uniform")
+      }
+      if recipe.training.epochs != nil {
+        throw refuse("training.epochs: counts examples with histories, \(without); expected training.steps")
+      }
+      if validates, recipe.validation.metric != .totalVariation {
+        throw refuse(
+          "validation.metric: \(recipe.validation.metric.rawValue) needs histories, \(without); expected total_variation"
+        )
+      }
+    } else if validates {
+      if recipe.validation.metric == .totalVariation {
+        throw refuse(
+          "validation.metric: total_variation is for data without histories; expected loss, ndcg@10 or hr@10")
+      }
+      if dataset.valid.isEmpty {
+        throw refuse("validation.every: \(dataset.name) has no validation examples; expected 0")
+      }
+    }
   }
 
   private static func dataset(_ recipe: Recipe.Data, seed: UInt64) throws -> Dataset {

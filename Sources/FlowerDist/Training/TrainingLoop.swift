@@ -26,7 +26,6 @@ public final class TrainingLoop {
   private var recipe: Recipe { setup.recipe }
 
   public init(_ recipe: Recipe, start: Start, _ communicator: any Communicator) throws {
-    StopSignal.install()
     self.communicator = communicator
     store = CheckpointStore(runDirectory: RunDirectory.path(recipe))
     try communicator.agree(Self.facts(recipe) + [("--resume", "\(start)")])
@@ -47,7 +46,12 @@ public final class TrainingLoop {
       try communicator.together { try Self.restore(state, checkpoint, trainer, setup) }
       best = state.best.flatMap { value in state.bestStep.map { (value, $0) } }
       validationsSinceBest = state.validationsSinceBest
-      lastSaved = state.step
+      if checkpoint == store.path(step: state.step) {
+        lastSaved = state.step
+      } else {
+        // Another run's checkpoint: its best is not here.
+        best = nil
+      }
     }
     if StopSignal.isRequested(communicator) {
       throw FlowerError(.interrupted, "stopped by a signal before the first step; nothing was written")
@@ -59,6 +63,7 @@ public final class TrainingLoop {
         ? try RunDirectory(creating: recipe, environment: environment.json)
         : try RunDirectory(resuming: recipe, step: trainer.step, environment: environment.json)
     }
+    try repairBest()
     if let run {
       progress = ProgressWriter(totalSteps: trainer.totalSteps, every: recipe.training.logEvery)
       progress?.note(ProgressLine.startTable(RunPlan(setup, trainer, communicator).rows + environment.rows))
@@ -66,6 +71,9 @@ public final class TrainingLoop {
       if run.attempt > 1 { progress?.note("attempt \(run.attempt) goes on after step \(trainer.step)") }
     }
   }
+
+  /// From here on a signal asks for an end after the step, saved; to be called before anything that takes time.
+  public static func catchSignals() { StopSignal.install() }
 
   /// The resolved recipe with what it will need, in words; nothing is written.
   public static func plan(_ recipe: Recipe, _ communicator: any Communicator) throws -> String {
@@ -109,7 +117,7 @@ public final class TrainingLoop {
   }
 
   private func validate() throws {
-    let metrics = try validation.run()
+    let metrics = try agreed(validation.run())
     try communicator.together { try run?.log(ValidationLine(step: trainer.step, metrics: metrics).json) }
     let metric = metrics[0]
     let better = best.map { metric.better == .higher ? metric.value > $0.value : metric.value < $0.value } ?? true
@@ -123,6 +131,23 @@ public final class TrainingLoop {
         try save()
         try communicator.together { if communicator.isRoot { try store.markBest(step: trainer.step) } }
       }
+    }
+  }
+
+  /// Rank zero's numbers: ranks that judged by numbers of their own might decide differently.
+  private func agreed(_ metrics: [Metric]) throws -> [Metric] {
+    let values = communicator.sum(metrics.map { communicator.isRoot ? $0.value : 0 })
+    guard values.allSatisfy(\.isFinite) else {
+      throw FlowerError(.diverged, "step \(trainer.step): the validation's \(metrics[0].name) is not finite")
+    }
+    return zip(metrics, values).map { Metric($0.name, $1) }
+  }
+
+  /// A run that was killed between saving its best step and marking it.
+  private func repairBest() throws {
+    try communicator.together {
+      guard communicator.isRoot, recipe.checkpoint.keepBest, let best, best.step == lastSaved else { return }
+      try store.markBest(step: best.step)
     }
   }
 
@@ -214,21 +239,26 @@ public final class TrainingLoop {
   private static func facts(_ setup: RunSetup) -> [(name: String, value: String)] {
     [
       ("the data", setup.catalogue.dataset.digest), ("the initial weights", setup.transformer.digest),
-      ("the BLAS kernel", Gemm.kernelName), ("BLAS threads", String(Gemm.threads)),
+      ("the BLAS kernel (OPENBLAS_CORETYPE sets it)", Gemm.kernelName), ("BLAS threads", String(Gemm.threads)),
     ]
   }
 
-  /// Every rank must see the run's directory: rank zero writes a number that all must read.
+  /// Every rank must see the run's directory: rank zero writes a number that all must read within two seconds.
   private static func checkSharedFiles(_ recipe: Recipe, _ communicator: any Communicator) throws {
     if communicator.size == 1 { return }
-    let path = "\(recipe.runs)/.shared-\(recipe.name)"
-    let nonce = try communicator.fromRoot {
-      let nonce = Array(String(UInt64.random(in: 0...UInt64.max)).utf8)
+    // A new name each time: a network file system may remember an old file's content.
+    let nonce = communicator.broadcast(Array(String(UInt64.random(in: 0...UInt64.max)).utf8))
+    let path = "\(recipe.runs)/.shared-\(String(decoding: nonce, as: UTF8.self))"
+    try communicator.together {
+      guard communicator.isRoot else { return }
       try Directory.create(recipe.runs)
       try AtomicFile.write(nonce, to: path)
-      return nonce
     }
-    let sees = (try? File.contents(of: path)) == nonce
+    var sees = false
+    for _ in 0..<20 where !sees {
+      sees = (try? File.contents(of: path)) == nonce
+      if !sees { usleep(100_000) }
+    }
     let all = communicator.gather([sees ? 1 : 0])
     if communicator.isRoot { unlink(path) }
     let blind = all.indices.filter { all[$0] == [0] }
