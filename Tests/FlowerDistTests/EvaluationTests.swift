@@ -103,20 +103,6 @@ import Testing
     #expect(metrics.invalid == lists.flatMap { $0 }.count { !(0..<6).contains($0) })
   }
 
-  @Test func talliesOfRanksAddUpExactly() {
-    let lists: [[Int32]] = [[0, 1], [2], [5, 4, 3], [], [1, 1, -1]]
-    let targets: [Int32] = [1, 2, 0, 3, 1]
-    var whole = RankingTally(leaves: 6, cutoffs: [1, 2, 3])
-    var parts = [whole, whole]
-    for (index, (list, target)) in zip(lists, targets).enumerated() {
-      whole.add(list, target: target)
-      parts[index % 2].add(list, target: target)
-    }
-    var sum = RankingTally(leaves: 6, cutoffs: [1, 2, 3])
-    sum.replace(with: zip(parts[0].flat, parts[1].flat).map { $0 + $1 })
-    #expect(sum == whole)
-  }
-
   @Test func noExamples() {
     let metrics = RankingMetrics(lists: [], targets: [], titles: Self.titles, groups: Self.groups)
     #expect(metrics.atCutoffs.allSatisfy { $0.hitRate.value == 0 && $0.wordEntropy == 0 && $0.gini == 0 })
