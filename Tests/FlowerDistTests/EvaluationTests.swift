@@ -178,6 +178,19 @@ import Testing
     }
   }
 
+  @Test func kindsOfListsAreToldApart() throws {
+    let rows = EvaluationReport.Lists.allCases.map { lists in
+      let value = lists == .topK ? 0.25 : 0.5
+      return EvaluationReport(name: "run", lists: lists, examples: 7, metrics: [Metric("hr@10", value)])
+    }
+    let text = EvaluationReport.comparisons(rows)
+    let sampled = try #require(text.range(of: "sampled lists of 7 examples"))
+    let (first, second) = (text[..<sampled.lowerBound], text[sampled.lowerBound...])
+    #expect(first.hasPrefix("top-K lists of 7 examples") && first.contains("0.250") && !first.contains("0.500"))
+    #expect(second.contains("0.500") && !second.contains("0.250"))
+    #expect(!text.contains("*"), "kinds of lists are not compared")
+  }
+
   @Test func bestIsOfTrainedModelsAndByDirection() {
     let rows = [
       EvaluationReport(name: "a", lists: .topK, examples: 9, metrics: [Metric("hr@10", 0.2), Metric("dgu@10", 0.6)]),
