@@ -14,12 +14,7 @@ struct ModelOptions: ParsableArguments {
 
   /// Loads model and data on every rank.
   func load(_ ranks: any Communicator) throws -> ServedModel {
-    let served = try ranks.together {
-      guard let data = try data ?? recipe()?.data.path else {
-        throw FlowerError(.usage, "--data: \(model) does not say which dataset directory it was trained on; name one")
-      }
-      return try ServedModel(path: model, data: data)
-    }
+    let served = try ranks.together { try ServedModel(path: model, data: data) }
     if ranks.isRoot { for note in served.notes { print(note) } }
     return served
   }
@@ -43,8 +38,11 @@ struct Evaluate: ParsableCommand {
   @Option(help: "Width of the beam. (default: 20; of a run, as its recipe says)")
   var beam: Int?
 
-  @Flag(help: "Leave titles of the history out.")
-  var excludeHistory = false
+  @Flag(inversion: .prefixedNo, help: "Leave titles of the history out. (default: no; of a run, as its recipe says)")
+  var excludeHistory: Bool?
+
+  @Flag(help: "Print all metrics of the model, not only those at 10.")
+  var details = false
 
   @Option(help: ArgumentHelp("Write the numbers here too.", valueName: "file.json"))
   var output: String?
@@ -63,12 +61,13 @@ struct Evaluate: ParsableCommand {
     settings.examples = examples ?? recipe.examples
     settings.exact = exact
     settings.beam = beam ?? recipe.beam
-    settings.excludeHistory = excludeHistory || recipe.excludeHistory
+    settings.excludeHistory = excludeHistory ?? recipe.excludeHistory
     let run = try EvaluationRun(served.catalogue, LanguageModel(served.transformer), ranks, settings)
     let rows = try run.run(name: runName(options.model))
     try ranks.together {
       guard ranks.isRoot else { return }
-      print(EvaluationReport.comparison(rows))
+      print(EvaluationReport.comparisons(rows))
+      if details { for row in rows where !row.isReference { print("\n\(row.table)") } }
       try write(.array(rows.map(\.json)), to: output)
     }
   }

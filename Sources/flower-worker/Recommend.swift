@@ -30,7 +30,7 @@ struct Recommend: ParsableCommand {
   func run() throws {
     let ranks = try Ranks.join()
     let served = try options.load(ranks)
-    let recommender = Recommender(served)
+    let recommender = Recommender(served.catalogue, LanguageModel(served.transformer))
     let list = try ranks.together {
       try recommender.recommend(
         history: history, count: samples ?? topK, sampled: samples != nil, excludingHistory: excludeHistory, seed: seed)

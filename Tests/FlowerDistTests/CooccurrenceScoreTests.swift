@@ -26,12 +26,14 @@ import Testing
   }
 
   private func data() throws -> Dataset {
-    var data = try Dataset.generated(titles: 40, examples: 400, seed: 11)
+    let data = try Dataset.generated(titles: 40, examples: 400, seed: 11)
     // An item twice in one history, the target in its own history, more than ten items, none.
-    data.train[0] = Interaction(history: [3, 4, 3, 5, 3], item: 3)
-    data.train[1] = Interaction(history: (0..<15).map { $0 % 7 }, item: 2)
-    data.train[2] = Interaction(history: [], item: 2)
-    return data
+    let odd = [
+      Interaction(history: [3, 4, 3, 5, 3], item: 3), Interaction(history: (0..<15).map { $0 % 7 }, item: 2),
+      Interaction(history: [], item: 2),
+    ]
+    return Dataset(
+      name: "", titles: data.titles, train: odd + data.train.dropFirst(odd.count), valid: data.valid, test: data.test)
   }
 
   private func isClose(_ a: [Double], _ b: [Double]) -> Bool {

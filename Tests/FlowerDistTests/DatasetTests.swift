@@ -94,13 +94,11 @@ final class TemporaryDirectory {
     #expect(data.titles == ["A", "B", "C"])
     #expect(data.counts == [3, 0, 0.5])
     #expect(data.firstAppearance == [0, 2])
-    for count in ["0", "1e308"] {
-      let line = #"{"title":"A","count":\#(count)}\#n"#
-      try other.write("title_counts.jsonl", line + line)
-      let error = #expect(throws: FlowerError.self) { try Dataset(directory: other.path) }
-      #expect(error?.description.contains("expected a finite sum of counts above 0") == true)
-    }
-    for count in ["-1", "1e999", "null"] {
+    let line = #"{"title":"A","count":0}\#n"#
+    try other.write("title_counts.jsonl", line + line)
+    let error = #expect(throws: FlowerError.self) { try Dataset(directory: other.path) }
+    #expect(error?.description.contains("expected a finite sum of counts above 0") == true)
+    for count in ["-1", "1e13", "1e999", "null"] {
       try other.write("title_counts.jsonl", #"{"title":"A","count":1}\#n{"title":"B","count":\#(count)}"#)
       let error = #expect(throws: FlowerError.self) { try Dataset(directory: other.path) }
       #expect(error?.description.contains("title_counts.jsonl:2:") == true)
@@ -152,17 +150,30 @@ final class TemporaryDirectory {
     #expect(error?.kind == .usage)
     #expect(
       try Directory.names(in: directory.path) == ["items.jsonl", "out", "test.jsonl", "train.jsonl", "valid.jsonl"])
-    data.valid = []
-    #expect(throws: FlowerError.self) { try data.write(to: output, source: [:], problems: [], force: true) }
+    let gap = Dataset(name: "gap", titles: data.titles, train: data.train, valid: [], test: data.test)
+    #expect(throws: FlowerError.self) { try gap.write(to: output, source: [:], problems: [], force: true) }
     #expect(try Dataset(directory: output).name == "second")
   }
 
   @Test func theDigestIsOfTheContent() throws {
+    struct Content {
+      var titles: [String]
+      var counts: [Double]
+      var train: [Interaction]
+      var valid: [Interaction]
+      var test: [Interaction]
+
+      func digest() -> String {
+        Dataset(
+          name: "other", titles: titles, counts: counts, train: train, valid: valid, test: test, firstAppearance: []
+        ).digest
+      }
+    }
     let data = try Dataset(directory: directory.path)
-    var same = data
-    same.name = "other"
-    #expect(same.digest == data.digest)
-    let changes: [(inout Dataset) -> Void] = [
+    let content = Content(
+      titles: data.titles, counts: data.counts, train: data.train, valid: data.valid, test: data.test)
+    #expect(content.digest() == data.digest)
+    let changes: [(inout Content) -> Void] = [
       { $0.titles[0] = "Å" }, { $0.titles[2] = "e\u{301}" }, { $0.counts[0] = 1 }, { $0.train[0].history[0] = 0 },
       { $0.train[0].item = 1 }, { swap(&$0.valid, &$0.test) },
       {
@@ -172,9 +183,9 @@ final class TemporaryDirectory {
     ]
     var digests = Set([data.digest])
     for change in changes {
-      var changed = data
+      var changed = content
       change(&changed)
-      #expect(digests.insert(changed.digest).inserted)
+      #expect(digests.insert(changed.digest()).inserted)
     }
   }
 

@@ -103,20 +103,6 @@ import Testing
     #expect(metrics.invalid == lists.flatMap { $0 }.count { !(0..<6).contains($0) })
   }
 
-  @Test func talliesOfRanksAddUpExactly() {
-    let lists: [[Int32]] = [[0, 1], [2], [5, 4, 3], [], [1, 1, -1]]
-    let targets: [Int32] = [1, 2, 0, 3, 1]
-    var whole = RankingTally(leaves: 6, cutoffs: [1, 2, 3])
-    var parts = [whole, whole]
-    for (index, (list, target)) in zip(lists, targets).enumerated() {
-      whole.add(list, target: target)
-      parts[index % 2].add(list, target: target)
-    }
-    var sum = RankingTally(leaves: 6, cutoffs: [1, 2, 3])
-    sum.replace(with: zip(parts[0].flat, parts[1].flat).map { $0 + $1 })
-    #expect(sum == whole)
-  }
-
   @Test func noExamples() {
     let metrics = RankingMetrics(lists: [], targets: [], titles: Self.titles, groups: Self.groups)
     #expect(metrics.atCutoffs.allSatisfy { $0.hitRate.value == 0 && $0.wordEntropy == 0 && $0.gini == 0 })
@@ -190,6 +176,19 @@ import Testing
       #expect(line.count <= 80, "\(line)")
       #expect(!line.contains("\u{1B}"))
     }
+  }
+
+  @Test func kindsOfListsAreToldApart() throws {
+    let rows = EvaluationReport.Lists.allCases.map { lists in
+      let value = lists == .topK ? 0.25 : 0.5
+      return EvaluationReport(name: "run", lists: lists, examples: 7, metrics: [Metric("hr@10", value)])
+    }
+    let text = EvaluationReport.comparisons(rows)
+    let sampled = try #require(text.range(of: "sampled lists of 7 examples"))
+    let (first, second) = (text[..<sampled.lowerBound], text[sampled.lowerBound...])
+    #expect(first.hasPrefix("top-K lists of 7 examples") && first.contains("0.250") && !first.contains("0.500"))
+    #expect(second.contains("0.500") && !second.contains("0.250"))
+    #expect(!text.contains("*"), "kinds of lists are not compared")
   }
 
   @Test func bestIsOfTrainedModelsAndByDirection() {

@@ -282,10 +282,14 @@ struct SafeTensorsFileTests {
 }
 
 struct ModelWeightsTests {
-  private func shard(_ scratch: ScratchDirectory, _ file: String, _ name: String, _ value: Float) throws {
+  @discardableResult
+  private func shard(
+    _ scratch: ScratchDirectory, _ file: String, _ name: String, _ value: Float
+  ) throws -> String {
     var writer = try SafeTensorsWriter(path: scratch(file), tensors: [.init(name: name, dtype: .f32, shape: [1])])
     try [value].withUnsafeBufferPointer { try writer.write($0) }
     try writer.finish()
+    return scratch(file)
   }
 
   private func value(_ weights: ModelWeights, _ name: String, shape: [Int] = [1]) throws -> Float {
@@ -336,6 +340,17 @@ struct ModelWeightsTests {
     let error = flowerError { _ = try ModelWeights(directory: scratch.path) }
     #expect(error?.kind == .data)
     #expect(error?.description.contains(message) == true, "\(error?.description ?? "accepted")")
+  }
+
+  @Test(arguments: [Float.nan, -.nan, .infinity, -.infinity])
+  func notFinite(_ bad: Float) throws {
+    let scratch = try ScratchDirectory()
+    let file = try shard(scratch, "model.safetensors", "a", bad)
+    let error = flowerError { _ = try value(ModelWeights(directory: scratch.path), "a") }
+    #expect(error?.kind == .data)
+    #expect(error?.description == "\(file): tensor \"a\" holds a number that is not finite")
+    try shard(scratch, "model.safetensors", "a", -.greatestFiniteMagnitude)
+    #expect(try value(ModelWeights(directory: scratch.path), "a") == -.greatestFiniteMagnitude)
   }
 
   @Test func noWeights() throws {

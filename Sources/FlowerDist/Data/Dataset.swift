@@ -23,14 +23,17 @@ public struct Dataset: Sendable {
 
   public var name: String
   /// Titles by item id.
-  public var titles: [String]
+  public let titles: [String]
   /// How often each item occurs in the histories of training examples; a sliding window counts each time.
-  public var counts: [Double]
-  public var train: [Interaction]
-  public var valid: [Interaction]
-  public var test: [Interaction]
+  public let counts: [Double]
+  public let train: [Interaction]
+  public let valid: [Interaction]
+  public let test: [Interaction]
   /// Item ids in the order in which they first occur in training histories (breaks ties between popularity groups).
-  public var firstAppearance: [Int32]
+  public let firstAppearance: [Int32]
+  /// SHA-256 over titles, counts and splits (not the name, users or time stamps): equal for the same data, however it
+  /// is stored, so that ranks and resumed runs can check that they use the same.
+  public let digest: String
 
   /// Whether there are titles and weights only: the task of fitting a distribution.
   public var isDistribution: Bool { train.isEmpty }
@@ -46,6 +49,7 @@ public struct Dataset: Sendable {
     self.valid = valid
     self.test = test
     self.firstAppearance = firstAppearance
+    digest = Self.digest(titles: titles, counts: counts, splits: [train, valid, test])
   }
 
   /// A dataset with histories: counts and first appearances follow from the training histories.

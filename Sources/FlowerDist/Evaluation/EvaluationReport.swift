@@ -160,6 +160,15 @@ extension EvaluationReport {
     return ([TextTable.cut(heading, to: 80)] + TextTable(header: header, rows: rows).lines).joined(separator: "\n")
   }
 
+  /// The comparison of each kind of lists under a heading, for rows of one evaluation.
+  public static func comparisons(_ rows: [EvaluationReport]) -> String {
+    Lists.allCases.compactMap { lists in
+      let rows = rows.filter { $0.lists == lists }
+      guard let first = rows.first else { return nil }
+      return "\(lists.title) lists of \(first.examples) examples\n\n\(comparison(rows))"
+    }.joined(separator: "\n\n")
+  }
+
   /// Rows of one kind of lists against the main metrics, for the terminal; at most 80 columns. The best value of the
   /// trained models is marked `*` where there are several.
   public static func comparison(_ rows: [EvaluationReport]) -> String {

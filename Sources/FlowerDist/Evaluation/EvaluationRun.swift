@@ -25,7 +25,7 @@ public struct EvaluationRun {
   private let evaluator: Evaluator
   private let communicator: any Communicator
   private let options: Options
-  private let examples: [Interaction]
+  let examples: [Interaction]
   private let groups: PopularityGroups
   private let titles: [String]
 
@@ -58,12 +58,9 @@ public struct EvaluationRun {
       EvaluationReport(name: name, lists: .topK, ranking: ranking(best, cutoffs: RankingMetrics.standardCutoffs)),
       EvaluationReport(name: name, lists: .sampled, ranking: ranking(samples, cutoffs: [1, 5, 10])),
     ]
-    rows.append(reference("popularity") { _ in catalogue.rewards.popularity })
+    rows.append(reference("popularity", popularLists))
     if let score = catalogue.score {
-      rows.append(
-        reference("preference score") {
-          catalogue.rewards.preference(history: $0.history, leavingOut: nil, score: score)
-        })
+      rows.append(reference("preference score", try lists(Self.length) { preferredLists($0, score) }))
     }
     return rows
   }
@@ -84,7 +81,10 @@ public struct EvaluationRun {
     options.excludeHistory ? Set(example.history.map { catalogue.tree.leafOfItem[Int($0)] }) : []
   }
 
-  private func bestLists(_ range: Range<Int>) throws -> [[Int32]] {
+  /// The target of a training example, from which its own preference score must not follow.
+  private func own(_ example: Interaction) -> Int32? { options.split == .train ? example.item : nil }
+
+  func bestLists(_ range: Range<Int>) throws -> [[Int32]] {
     let prompts = try prompts(range)
     let excluded = examples[range].map(excluded)
     if options.exact {
@@ -95,15 +95,38 @@ public struct EvaluationRun {
     return evaluator.beam(prompts, beam: max(options.beam, Self.length), excluding: excluded).map { $0.map(\.leaf) }
   }
 
-  private func sampledLists(_ range: Range<Int>) throws -> [[Int32]] {
-    evaluator.samples(try prompts(range), first: range.lowerBound, count: Self.sampled, seed: options.seed)
+  func sampledLists(_ range: Range<Int>) throws -> [[Int32]] {
+    let prompts = try prompts(range)
+    guard options.excludeHistory else {
+      return evaluator.samples(prompts, first: range.lowerBound, count: Self.sampled, seed: options.seed)
+    }
+    return zip(range, evaluator.exact(prompts)).map { index, logProbabilities in
+      guard let left = Evaluator.renormalized(logProbabilities, excluding: excluded(examples[index])) else { return [] }
+      let draws = LeafDraws(left)
+      return (0..<UInt32(Self.sampled)).map { k in
+        let random = CounterRandom(seed: options.seed, purpose: .evaluation, example: UInt32(index), sample: k)
+        return Int32(draws.leaf(random.uniform(0)))
+      }
+    }
   }
 
-  private func reference(_ name: String, weights: (Interaction) -> [Double]) -> EvaluationReport {
-    let lists = examples.map { example in
-      Evaluator.top(weights(example), count: Self.length, excluding: excluded(example)).map(\.leaf)
+  /// The most popular titles for everybody, for each example those that are not left out.
+  var popularLists: [[Int32]] {
+    let excluded = examples.map(excluded)
+    let spare = excluded.map(\.count).max() ?? 0
+    let popular = Evaluator.top(catalogue.rewards.popularity, count: Self.length + spare).map(\.leaf)
+    return excluded.map { excluded in Array(popular.lazy.filter { !excluded.contains($0) }.prefix(Self.length)) }
+  }
+
+  func preferredLists(_ range: Range<Int>, _ score: CooccurrenceScore) -> [[Int32]] {
+    examples[range].map { example in
+      let preference = catalogue.rewards.preference(history: example.history, leavingOut: own(example), score: score)
+      return Evaluator.top(preference, count: Self.length, excluding: excluded(example)).map(\.leaf)
     }
-    return EvaluationReport(
+  }
+
+  private func reference(_ name: String, _ lists: [[Int32]]) -> EvaluationReport {
+    EvaluationReport(
       name: name, isReference: true, lists: .topK, ranking: ranking(lists, cutoffs: RankingMetrics.standardCutoffs))
   }
 
@@ -124,21 +147,40 @@ public struct EvaluationRun {
     }
     let run = try EvaluationRun(catalogue, language, communicator, options)
     let leaves = catalogue.tree.leafCount
-    let flat = try communicator.spread(count: run.examples.count, batch: batch, width: leaves + 4) { range in
-      zip(evaluator.exact(try run.prompts(range)), run.examples[range]).flatMap { logProbabilities, example in
-        let policy = logProbabilities.map { exp($0) }
-        let target = catalogue.rewards.rewards(history: example.history, leavingOut: nil).target
-        let metrics = DistributionMetrics(policy: policy, target: target)
-        return policy + [metrics.kl, metrics.reverseKL, metrics.js, metrics.totalVariation]
-      }
+    let count = run.examples.count
+    // One row for each batch: summed in one order, whichever rank computes it.
+    let rows = try communicator.spread(count: (count + batch - 1) / batch, batch: 1, width: leaves + 4) { range in
+      try run.auditSums(range.lowerBound * batch..<min(range.upperBound * batch, count))
     }
     var mean = [Double](repeating: 0, count: leaves + 4)
-    for row in flat.chunks(of: leaves + 4) {
-      for (index, value) in row.enumerated() { mean[index] += value / Double(run.examples.count) }
+    for row in rows.chunks(of: leaves + 4) {
+      for (index, value) in row.enumerated() { mean[index] += value / Double(count) }
     }
     let names = ["kl", "reverse_kl", "js", "total_variation"]
     return AuditReport(
       policy: Array(mean[..<leaves]), target: catalogue.rewards.popularity, titles: run.titles,
       counts: catalogue.rewards.counts, perPrompt: zip(names, mean[leaves...]).map { Metric($0, $1) })
+  }
+
+  /// Sums over examples: the probability of each leaf, then the four divergences from each one's personal target.
+  private func auditSums(_ range: Range<Int>) throws -> [Double] {
+    var sums = [Double](repeating: 0, count: catalogue.tree.leafCount + 4)
+    for (logProbabilities, example) in zip(evaluator.exact(try prompts(range)), examples[range]) {
+      let policy = logProbabilities.map { exp($0) }
+      let target = catalogue.rewards.rewards(history: example.history, leavingOut: own(example)).target
+      let metrics = DistributionMetrics(policy: policy, target: target)
+      let values = policy + [metrics.kl, metrics.reverseKL, metrics.js, metrics.totalVariation]
+      for (index, value) in values.enumerated() { sums[index] += value }
+    }
+    return sums
+  }
+}
+
+extension AuditReport {
+  /// The exact distribution of the one prompt (log-probability by leaf) against the smoothed target.
+  fileprivate init(_ catalogue: Catalogue, policy: [Double]) {
+    self.init(
+      policy: policy.map { exp($0) }, target: catalogue.rewards.rewards(history: [], leavingOut: nil).target,
+      titles: catalogue.leafTitles, counts: catalogue.rewards.counts)
   }
 }

@@ -49,17 +49,42 @@ public final class Evaluator {
     return leaves
   }
 
-  /// A leaf and its log-probability.
-  public struct Ranked: Equatable, Sendable {
+  /// A leaf and its log-probability. The better of two is the larger: more probable, or the first of equals.
+  public struct Ranked: Comparable, Sendable {
     public var leaf: Int32
     public var logProbability: Double
+
+    public static func < (a: Ranked, b: Ranked) -> Bool {
+      (a.logProbability, b.leaf) < (b.logProbability, a.leaf)
+    }
   }
 
-  /// The best `count` leaves by log p(title), best first; ties by leaf.
+  /// The best `count` leaves by log p(title) (or any score), best first; ties by leaf. O(leaves log count).
   public static func top(_ logProbabilities: [Double], count: Int, excluding excluded: Set<Int32> = []) -> [Ranked] {
-    let all = logProbabilities.indices.lazy.map { Ranked(leaf: Int32($0), logProbability: logProbabilities[$0]) }
-      .filter { !excluded.contains($0.leaf) }
-    return Array(all.sorted { ($1.logProbability, $0.leaf) < ($0.logProbability, $1.leaf) }.prefix(count))
+    // The best so far, the worst of them on top.
+    var best = BinaryHeap<Ranked>()
+    for (leaf, logProbability) in logProbabilities.enumerated() {
+      let ranked = Ranked(leaf: Int32(leaf), logProbability: logProbability)
+      let isFull = best.count == count
+      if isFull, best.first.map({ ranked < $0 }) ?? true { continue }
+      if excluded.contains(ranked.leaf) { continue }
+      if isFull { _ = best.pop() }
+      best.push(ranked)
+    }
+    var rising: [Ranked] = []
+    while let worst = best.pop() { rising.append(worst) }
+    return rising.reversed()
+  }
+
+  /// Probabilities without the leaves that are left out, divided by their sum; `nil` if nothing is left.
+  static func renormalized(_ logProbabilities: [Double], excluding excluded: Set<Int32>) -> [Double]? {
+    var kept = logProbabilities
+    for leaf in excluded { kept[Int(leaf)] = -.infinity }
+    guard let largest = kept.max(), largest > -.infinity else { return nil }
+    // Relative to the largest: what is left may be too improbable for a Double.
+    let weights = kept.map { exp($0 - largest) }
+    let total = weights.reduce(0, +)
+    return weights.map { $0 / total }
   }
 
   /// Beam search over the catalogue: at most `beam` titles or beginnings of titles are kept per prompt after each real

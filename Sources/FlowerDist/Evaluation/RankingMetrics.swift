@@ -50,16 +50,15 @@ public struct RankingMetrics: Equatable, Sendable {
     invalid = tally.invalid
     trainingShares = groups.trainingShares
     atCutoffs = tally.cutoffs.map { cutoff in
-      let hits = tally.hits.prefix(cutoff)
+      let (hitRate, ndcg) = Self.accuracy(tally, within: cutoff)
       let recommended = tally.recommendations(within: cutoff)
       let shares = groups.shares(of: recommended.map(Double.init))
       let differences = zip(shares, groups.trainingShares).map { $0 - $1 }
       let diversity = words.diversity(leafCounts: recommended)
       return AtCutoff(
         cutoff: cutoff,
-        hitRate: Self.mean(gains: hits.map { _ in 1 }, counts: hits, of: tally.examples),
-        ndcg: Self.mean(
-          gains: hits.indices.map { 1 / log2(Double($0 + 2)) }, counts: hits, of: tally.examples),
+        hitRate: hitRate,
+        ndcg: ndcg,
         dgu: (differences.max() ?? 0) - (differences.min() ?? 0),
         mgu: differences.reduce(0) { $0 + abs($1) } / Double(groups.count),
         wordEntropy: diversity.entropy,
@@ -82,6 +81,15 @@ public struct RankingMetrics: Equatable, Sendable {
     var tally = RankingTally(leaves: titles.count, cutoffs: cutoffs)
     for (list, target) in zip(lists, targets) { tally.add(list, target: target) }
     self.init(tally: tally, titles: titles, groups: groups)
+  }
+
+  /// HR and NDCG of the first `cutoff` entries, which need neither titles nor groups.
+  static func accuracy(_ tally: RankingTally, within cutoff: Int) -> (hitRate: Mean, ndcg: Mean) {
+    let hits = tally.hits.prefix(cutoff)
+    return (
+      mean(gains: hits.map { _ in 1 }, counts: hits, of: tally.examples),
+      mean(gains: hits.indices.map { 1 / log2(Double($0 + 2)) }, counts: hits, of: tally.examples)
+    )
   }
 
   /// The mean over `n` examples of which `counts[i]` score `gains[i]` and all others zero.

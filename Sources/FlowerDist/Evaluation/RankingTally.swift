@@ -1,5 +1,4 @@
-/// What ranking metrics need to know of a set of recommendation lists, as whole numbers: tallies of different ranks add
-/// up to the tally of all lists exactly, in any order.
+/// What ranking metrics need to know of a set of recommendation lists, as whole numbers: exact, in any order of the lists.
 public struct RankingTally: Equatable, Sendable {
   /// The list lengths K that metrics are reported for, rising.
   public let cutoffs: [Int]
@@ -46,17 +45,5 @@ public struct RankingTally: Equatable, Sendable {
   public func recommendations(within cutoff: Int) -> [Int] {
     guard let row = cutoffs.firstIndex(of: cutoff) else { preconditionFailure("no tally for cutoff \(cutoff)") }
     return Array(recommended[row * leaves..<(row + 1) * leaves])
-  }
-
-  /// The tally as one flat array of fixed length, for a sum over ranks.
-  public var flat: [Int] { [examples, invalid] + hits + recommended }
-
-  /// Takes over the sum of `flat` arrays of tallies with these leaves and cutoffs.
-  public mutating func replace(with flat: [Int]) {
-    precondition(flat.count == 2 + hits.count + recommended.count, "a tally of another shape")
-    examples = flat[0]
-    invalid = flat[1]
-    hits = Array(flat[2..<2 + hits.count])
-    recommended = Array(flat[(2 + hits.count)...])
   }
 }

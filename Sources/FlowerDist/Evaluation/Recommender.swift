@@ -1,5 +1,3 @@
-import Foundation
-
 /// Recommends titles for a history of titles.
 public struct Recommender {
   public struct Entry: Equatable, Sendable {
@@ -11,26 +9,33 @@ public struct Recommender {
   private let catalogue: Catalogue
   private let evaluator: Evaluator
 
-  public init(_ served: ServedModel) {
-    catalogue = served.catalogue
-    evaluator = Evaluator(catalogue, LanguageModel(served.transformer))
+  public init(_ catalogue: Catalogue, _ language: LanguageModel) {
+    self.catalogue = catalogue
+    evaluator = Evaluator(catalogue, language)
   }
 
   /// The best titles by their exact probability, or samples in proportion to it in the order drawn.
   ///
-  /// - Throws: `FlowerError` of kind `usage` for a title that the catalogue does not have, naming the nearest.
+  /// - Throws: `FlowerError` of kind `usage` for a title that the catalogue does not have, naming the nearest, for a
+  ///   history that the model does not read, or if no title is left.
   public func recommend(
     history: [String], count: Int, sampled: Bool, excludingHistory: Bool, seed: UInt64
   ) throws -> [Entry] {
+    guard history.isEmpty || catalogue.template.showsHistory else {
+      throw FlowerError(
+        .usage,
+        "--history: this model recommends the same to everybody: the prompt that it was trained with has no"
+          + " \(PromptTemplate.placeholder)")
+    }
     let items = try history.map { try item(titled: $0) }
     let excluded = excludingHistory ? Set(items.map { catalogue.tree.leafOfItem[Int($0)] }) : []
     let logProbabilities = try evaluator.exact([catalogue.prompt(history: items).tokens])[0]
-    let weights = logProbabilities.indices.map { excluded.contains(Int32($0)) ? 0 : exp(logProbabilities[$0]) }
-    let total = weights.reduce(0, +)
-    guard total > 0 else { throw FlowerError(.usage, "--exclude-history leaves no title of the catalogue") }
+    guard let probabilities = Evaluator.renormalized(logProbabilities, excluding: excluded) else {
+      throw FlowerError(.usage, "--exclude-history leaves no title of the catalogue")
+    }
     let leaves: [Int]
     if sampled {
-      let draws = LeafDraws(weights)
+      let draws = LeafDraws(probabilities)
       leaves = (0..<count).map {
         draws.leaf(CounterRandom(seed: seed, purpose: .evaluation, sample: UInt32($0)).uniform(0))
       }
@@ -38,7 +43,7 @@ public struct Recommender {
       leaves = Evaluator.top(logProbabilities, count: count, excluding: excluded).map { Int($0.leaf) }
     }
     let titles = catalogue.leafTitles
-    return leaves.map { Entry(title: titles[$0], probability: weights[$0] / total) }
+    return leaves.map { Entry(title: titles[$0], probability: probabilities[$0]) }
   }
 
   private func item(titled title: String) throws -> Int32 {

@@ -9,9 +9,10 @@ public struct ServedModel {
 
   /// - Parameters:
   ///   - path: a model directory, a checkpoint, or a run (its best checkpoint, else its newest).
-  ///   - data: a dataset directory.
-  public init(path: String, data: String) throws {
+  ///   - data: a dataset directory; `nil` takes the data that a run was trained on.
+  public init(path: String, data: String?) throws {
     self.path = try Self.modelDirectory(path)
+    let dataset = try Self.dataset(data, of: path)
     let model = try ModelDirectory(contentsOf: self.path)
     guard let metadata = model.metadata else {
       throw FlowerError(
@@ -20,14 +21,21 @@ public struct ServedModel {
           + " with (a model that FlowerDist has trained has them)")
     }
     self.metadata = metadata
-    let dataset = try Dataset(directory: data)
     catalogue = try Catalogue(
       dataset: dataset, tokenizer: model.tokenizer, prompt: metadata.prompt, terminator: metadata.terminator,
       reward: metadata.reward)
     transformer = model.transformer
     notes =
       dataset.digest == metadata.catalogueDigest
-      ? [] : ["note: \(data) is not the data that \(self.path) was trained on"]
+      ? [] : ["note: \(dataset.name) is not the data that \(self.path) was trained on"]
+  }
+
+  private static func dataset(_ data: String?, of path: String) throws -> Dataset {
+    if let data { return try Dataset(directory: data) }
+    if let recipe = try Recipe.ofRun(path) {
+      return try RunSetup.dataset(recipe.data, seed: recipe.training.seed)
+    }
+    throw FlowerError(.usage, "--data: \(path) does not say which dataset directory it was trained on; name one")
   }
 
   /// Where the model of `path` is.

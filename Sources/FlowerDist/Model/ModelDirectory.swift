@@ -13,6 +13,8 @@ public struct ModelDirectory {
   }
 
   /// Reads `config.json`, the weights as fp32, `tokenizer.json` and, if it is there, `flower.json`.
+  ///
+  /// - Throws: `FlowerError` of kind `data` naming the file; also for weights that are not finite.
   public init(contentsOf path: String) throws {
     transformer = Transformer(try ModelConfiguration(directory: path))
     try transformer.readWeights(directory: path)

@@ -54,11 +54,16 @@ public struct ModelWeights: Sendable {
 
   /// Reads a tensor of that shape as fp32 (see `SafeTensorsReader`).
   /// - Throws: `FlowerError` of kind `data` if there is none, its shape is another, or it holds no floating-point numbers
-  ///   of up to 32 bits.
+  ///   of up to 32 bits, or one that is not finite: no probabilities follow from such weights.
   public func read(_ name: String, shape: [Int], into values: UnsafeMutableBufferPointer<Float>) throws {
     guard let shard = shards[Array(name.utf8)] else {
       throw FlowerError(.data, "the model has no tensor \"\(name)\"")
     }
     try shard.read(shard.tensor(name, shape: shape), into: values)
+    // The exponent of a number that is not finite is all ones. A maximum of integers is fast where || is not.
+    let exponentMask = Float.infinity.bitPattern
+    guard values.reduce(0, { max($0, $1.bitPattern & exponentMask) }) < exponentMask else {
+      throw FlowerError(.data, "\(shard.path): tensor \"\(name)\" holds a number that is not finite")
+    }
   }
 }

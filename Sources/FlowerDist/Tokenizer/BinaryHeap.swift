@@ -2,6 +2,10 @@
 struct BinaryHeap<Element: Comparable> {
   private var elements: [Element] = []
 
+  var count: Int { elements.count }
+  /// The smallest element.
+  var first: Element? { elements.first }
+
   /// Adds an element in O(log n).
   mutating func push(_ element: Element) {
     elements.append(element)

@@ -66,7 +66,8 @@ public struct RunSetup {
     }
   }
 
-  private static func dataset(_ recipe: Recipe.Data, seed: UInt64) throws -> Dataset {
+  /// The data that a recipe names, or made up as it says.
+  static func dataset(_ recipe: Recipe.Data, seed: UInt64) throws -> Dataset {
     if let path = recipe.path { return try Dataset(directory: path) }
     return try Dataset.generated(titles: recipe.generated, examples: recipe.generatedExamples, seed: seed)
   }
