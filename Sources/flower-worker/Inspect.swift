@@ -20,8 +20,12 @@ struct Inspect: ParsableCommand {
   var data: String?
 
   func run() throws {
-    let inspection = try Inspection(path: path, tokenizer: tokenizer, data: data)
-    print(inspection)
-    if let damage = inspection.damage { throw damage }
+    let ranks = try Ranks.join()
+    try ranks.together {
+      guard ranks.isRoot else { return }
+      let inspection = try Inspection(path: path, tokenizer: tokenizer, data: data)
+      print(inspection)
+      if let damage = inspection.damage { throw damage }
+    }
   }
 }
