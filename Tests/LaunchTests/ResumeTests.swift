@@ -80,7 +80,8 @@ extension LaunchTests {
       let workspace = try Workspace()
       // Patience runs out, which a resumed run must not forget.
       let overrides = [
-        "validation.every=5", "validation.patience=1", "optimizer.learning_rate=1e-12", "training.steps=100",
+        "validation.every=5", "validation.metric=total_variation", "validation.patience=1",
+        "optimizer.learning_rate=1e-12", "training.steps=100",
       ]
       try await workspace.succeed(overrides)
       let steps = try workspace.steps()
