@@ -28,20 +28,6 @@ extension LaunchTests {
       #expect(outcome.codes == [130, 130] && outcome.code == 130)
     }
 
-    /// mpirun waits as long as it is told before it passes SIGTERM on, and at most as long again before it kills, the
-    /// shells too that note the codes.
-    @Test func mpirunPassesOnSIGTERM() async throws {
-      let workspace = try Workspace()
-      let outcome = try await workspace.run(
-        ranks: 2, workspace.arguments(Self.long), mpirun: ["--mca", "odls_base_sigkill_timeout", "3"], endsAll: true
-      ) { mpirun in
-        try await workspace.wait(for: "runs/tiny/metrics.jsonl")
-        kill(mpirun, SIGTERM)
-      }
-      try expectSaved(workspace, outcome)
-      #expect(outcome.codes.contains(130) && outcome.codes.allSatisfy { [130, -1].contains($0) } && outcome.code != 0)
-    }
-
     /// All stop after the same step, whichever rank is asked.
     @Test func oneRankIsEnough() async throws {
       let workspace = try Workspace()

@@ -37,8 +37,10 @@ public struct ProgressLine: Equatable, Sendable {
     let step = String(line.step)
     let place = String(repeating: " ", count: max(total.count - step.count, 0)) + step + "/" + total
     var fields = [Field(text: place, rank: 0), Field(text: "loss \(Self.loss(line.loss))", rank: 1)]
-    if let sft = line.sftLoss { fields.append(Field(text: "sft \(Self.loss(sft))", rank: 4)) }
-    if let flow = line.flowLoss { fields.append(Field(text: "flow \(Self.loss(flow))", rank: 3)) }
+    // A part that is the whole needs no place of its own.
+    if let sft = line.sftLoss, let flow = line.flowLoss {
+      fields += [Field(text: "sft \(Self.loss(sft))", rank: 4), Field(text: "flow \(Self.loss(flow))", rank: 3)]
+    }
     fields.append(Field(text: "grad \(NumberText.short(line.gradNorm))", rank: 6))
     fields.append(Field(text: "lr \(NumberText.scientific(line.learningRate, digits: 1))", rank: 8))
     if let rate {

@@ -107,10 +107,10 @@ public final class Trainer {
 
   private func line(_ total: GrainTally, norm: Double, rate: Double) -> StepLine {
     let n = Double(recipe.training.globalBatch)
-    let both = worker.objective.usesFlow && worker.objective.usesTargets
     return StepLine(
-      step: step, loss: total.loss / n, sftLoss: both ? total.supervised / n : nil,
-      flowLoss: both ? total.flow / n : nil, gradNorm: norm, learningRate: rate, tokens: total.tokens,
+      step: step, loss: total.loss / n, sftLoss: worker.objective.usesTargets ? total.supervised / n : nil,
+      flowLoss: worker.objective.usesFlow ? total.flow / n : nil, gradNorm: norm, learningRate: rate,
+      tokens: total.tokens,
       trajectories: total.trajectories, seconds: seconds)
   }
 }
