@@ -178,7 +178,7 @@ final class Head {
             gradient[entry.offset + k] - exp(logProbabilities[entry.offset + k]) * sum)
         }
       }
-      // hiddenRows is needed by the second product only, so the first may not overwrite it.
+      // This product reads hiddenRows, which the next one overwrites: their order matters.
       Gemm.multiply(
         n, h, group.count, logits.base, lda: n, transposeA: true, hiddenRows.base, ldb: h, scratch(n * h), ldc: h)
       for (k, token) in tokens.enumerated() { add(products.base + k * h, to: dEmbedding + Int(token) * h, h) }
