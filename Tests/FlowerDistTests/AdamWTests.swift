@@ -10,25 +10,26 @@ import Testing
     return recipe
   }()
   /// Parameters of odd sizes over a few blocks.
-  static let layout = ParameterLayout(
+  static let list = ParameterLayout(
     ModelConfiguration(
       architecture: .qwen2, vocabularySize: 1501, hiddenSize: 21, layers: 2, heads: 3, kvHeads: 1, headDim: 6,
-      intermediateSize: 37, attentionBias: true, tieEmbeddings: true, ropeTheta: 10_000, rmsNormEps: 1e-6))
+      intermediateSize: 37, attentionBias: true, tieEmbeddings: true, ropeTheta: 10_000, rmsNormEps: 1e-6)
+  ).list
   static let grains = 8
 
   static func plan(_ ranks: Int) -> ReductionPlan {
-    ReductionPlan(count: layout.count, grains: grains, ranks: ranks)
+    ReductionPlan(count: list.count, grains: grains, ranks: ranks)
   }
 
   static func optimizers(_ ranks: Int) -> [AdamW] {
-    (0..<ranks).map { AdamW(recipe, layout: layout, plan: plan(ranks), rank: $0) }
+    (0..<ranks).map { AdamW(recipe, list: list, plan: plan(ranks), rank: $0) }
   }
 
   static func weights() -> FloatArena { arena(seed: 1) }
 
   static func arena(seed: Int) -> FloatArena {
     var random = SeededRandom(seed)
-    let arena = FloatArena(count: layout.count)
+    let arena = FloatArena(count: list.count)
     for index in 0..<arena.count { arena.base[index] = Float.random(in: -1...1, using: &random) }
     return arena
   }
@@ -57,7 +58,7 @@ import Testing
       let arena = Self.arena(seed: 100 + step)
       let gradient = withExtendedLifetime(arena) { arena.all.map { 0.3 * Double($0) } }
       let rate = 0.01 / Double(step)
-      for parameter in Self.layout.parameters {
+      for parameter in Self.list.parameters {
         let decay = parameter.name.hasSuffix("norm.weight") || parameter.name.hasSuffix("bias") ? 0 : 0.1
         for i in parameter.range {
           mean[i] = 0.9 * mean[i] + 0.1 * gradient[i]
@@ -80,7 +81,7 @@ import Testing
     }
     let same = zip(a.all, b.all).allSatisfy { $0.bitPattern == $1.bitPattern }
     #expect(same)
-    #expect(parts.reduce(0) { $0 + $1.shards.reduce(0) { $0 + $1.range.count } } == Self.layout.count)
+    #expect(parts.reduce(0) { $0 + $1.shards.reduce(0) { $0 + $1.range.count } } == Self.list.count)
   }
 }
 

@@ -107,10 +107,12 @@ import Testing
   }
 
   /// Rows and questions in three portions, as sampling adds them.
-  @Test(arguments: ModelConfiguration.awkward) func severalPassesAreOne(c: ModelConfiguration) {
+  @Test(arguments: ModelConfiguration.awkward, [false, true])
+  func severalPassesAreOne(c: ModelConfiguration, checkpointing: Bool) {
     let vocabulary = c.vocabularySize
     let transformer = Transformer.random(c, seed: 4)
-    let (once, grown) = (LanguageModel(transformer), LanguageModel(transformer))
+    let once = LanguageModel(transformer)
+    let grown = LanguageModel(transformer, checkpointing: checkpointing)
     var forest = SequenceForest()
     var random = SeededRandom(9)
     func tokens(_ count: Int) -> [Int32] { random.tokens(count, below: vocabulary) }
@@ -204,6 +206,20 @@ import Testing
     let length = sumOfSquares(gradient.base, gradient.count).squareRoot()
     let product = zip(gradient.all, direction).reduce(0) { $0 + Double($1.0) * $1.1 }
     #expect(abs(slope - product) < 1e-4 * length, "\(product), slope \(slope)")
+  }
+
+  /// Computing each layer again on the way back changes no bit where the forest was computed in one pass.
+  @Test(arguments: ModelConfiguration.awkward) func checkpointingChangesNothing(c: ModelConfiguration) {
+    let transformer = Transformer.random(c, seed: 4)
+    let forest = Self.forest(vocabulary: c.vocabularySize)
+    let (plain, checkpointing) = (LanguageModel(transformer), LanguageModel(transformer, checkpointing: true))
+    let scores = Self.score(plain, forest)
+    let same = Self.score(checkpointing, forest) == scores
+    #expect(same)
+    let coefficients = Self.coefficients(scores.count)
+    let (a, b) = (Self.gradient(plain, forest, coefficients), Self.gradient(checkpointing, forest, coefficients))
+    let equal = a.all.elementsEqual(b.all)
+    #expect(equal)
   }
 
   /// What earlier forests left in the buffers must not matter.

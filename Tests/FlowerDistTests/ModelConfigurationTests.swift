@@ -77,7 +77,14 @@ struct ModelConfigurationTests {
     (#""use_cache": true"#, #""quantization_config": {"quant_method": "gptq"}"#, "quantization_config"),
     (#""use_cache": true"#, #""layer_types": ["sliding_attention"]"#, "layer_types"),
     (#""use_cache": true"#, #""rope_scaling": {"type": "yarn", "factor": 4.0}"#, #""rope_scaling.type""#),
-    (#""use_cache": true"#, #""rope_scaling": {"rope_type": "llama3"}"#, #""rope_scaling.rope_type""#),
+    (#""use_cache": true"#, #""rope_scaling": {"rope_type": "llama3"}"#, #""rope_scaling.low_freq_factor""#),
+    (#""use_cache": true"#, #""rope_scaling": {"type": "linear", "factor": 0.0}"#, #""rope_scaling.factor""#),
+    (#""use_cache": true"#, #""rope_scaling": {"type": "linear", "rope_type": "llama3"}"#, #""rope_scaling.type""#),
+    (
+      #""use_cache": true"#,
+      #""rope_scaling": {"type": "linear", "factor": 2}, "rope_parameters": {"rope_type": "default"}"#,
+      #""rope_scaling""#
+    ),
     (#""use_cache": true"#, #""rope_scaling": "linear""#, #""rope_scaling": expected an object"#),
     (#""use_cache": true"#, #""rope_parameters": {"rope_type": "dynamic"}"#, #""rope_parameters.rope_type""#),
     (#""use_cache": true"#, #""rope_parameters": {"rope_theta": 10000.0}"#, #""rope_theta""#),
@@ -112,10 +119,36 @@ struct ModelConfigurationTests {
     #expect(error?.description.contains(message) == true, "\(error?.description ?? "accepted")")
   }
 
-  /// In Llama's published code `attention_bias` also gives the output projection a bias, which we have not.
-  @Test func refusesLlamaWithBias() {
-    let text = llama.replacing(#""attention_bias": false"#, with: #""attention_bias": true"#)
-    #expect(flowerError { _ = try configuration(text) }?.description.contains("attention_bias") == true)
+  /// In Llama's published code `attention_bias` also gives the output projection a bias, in Qwen2's it does not.
+  @Test func biases() throws {
+    #expect(try !configuration(qwen).outputBias)
+    let read = try configuration(llama.replacing(#""attention_bias": false"#, with: #""attention_bias": true"#))
+    #expect(read.attentionBias && read.outputBias && !read.qkNorm)
+  }
+
+  /// Qwen3 has heads of 128 where the file says nothing, and no biases.
+  @Test func qwen3() throws {
+    let read = try configuration(qwen.replacing("Qwen2ForCausalLM", with: "Qwen3ForCausalLM"))
+    #expect(read.qkNorm && read.headDim == 128 && !read.attentionBias)
+    #expect(try configuration(read.json(maximumPositions: 512, terminator: 198).description) == read)
+  }
+
+  @Test(arguments: [
+    (
+      #"{"type": "linear", "factor": 4.0}"#, RopeScaling.linear(factor: 4)
+    ),
+    (
+      #"{"rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0, "#
+        + #""original_max_position_embeddings": 8192}"#,
+      RopeScaling.llama3(factor: 8, lowFrequency: 1, highFrequency: 4, originalPositions: 8192)
+    ),
+  ])
+  func ropeScaling(text: String, expected: RopeScaling) throws {
+    for key in ["rope_scaling", "rope_parameters"] {
+      let read = try configuration(qwen.replacing(#""use_cache": true"#, with: "\"\(key)\": \(text)"))
+      #expect(read.ropeScaling == expected)
+      #expect(try configuration(read.json(maximumPositions: 512, terminator: 198).description) == read)
+    }
   }
 
   /// Directories that `transformers` wrote: the configuration names exactly the tensors that are there.

@@ -13,25 +13,25 @@ import Testing
   }
 
   static func write(
-    _ optimizers: [AdamW], _ scratch: ScratchDirectory, layout: ParameterLayout = AdamWTests.layout
+    _ optimizers: [AdamW], _ scratch: ScratchDirectory, list: ParameterList = AdamWTests.list
   ) throws {
     try Directory.create(scratch("trainer"))
     for (rank, optimizer) in optimizers.enumerated() {
-      try OptimizerShards.write(optimizer, layout, rank: rank, of: optimizers.count, directory: scratch.path)
+      try OptimizerShards.write(optimizer, list, rank: rank, of: optimizers.count, directory: scratch.path)
     }
   }
 
   static func read(_ ranks: Int, from writers: Int, _ scratch: ScratchDirectory) throws -> [AdamW] {
     let optimizers = AdamWTests.optimizers(ranks)
     for optimizer in optimizers {
-      try OptimizerShards.read(optimizer, AdamWTests.layout, ranks: writers, directory: scratch.path)
+      try OptimizerShards.read(optimizer, AdamWTests.list, ranks: writers, directory: scratch.path)
     }
     return optimizers
   }
 
   /// Both moments of the whole model, put together from all ranks.
   static func moments(_ optimizers: [AdamW]) -> [UInt32] {
-    let count = AdamWTests.layout.count
+    let count = AdamWTests.list.count
     var result = [UInt32](repeating: .max, count: 2 * count)
     for shard in optimizers.flatMap(\.shards) {
       for index in shard.range {
@@ -70,17 +70,18 @@ import Testing
   @Test(arguments: [1, 2]) func aFileInThePlaceOfAnother(readers: Int) throws {
     let scratch = try ScratchDirectory()
     // An even number of whole blocks, so that both ranks own equally much.
-    let layout = ParameterLayout(
+    let list = ParameterLayout(
       ModelConfiguration(
         architecture: .llama, vocabularySize: 4096, hiddenSize: 4, layers: 0, heads: 1, kvHeads: 1, headDim: 2,
-        intermediateSize: 4, attentionBias: false, tieEmbeddings: true, ropeTheta: 10_000, rmsNormEps: 1e-6))
+        intermediateSize: 4, attentionBias: false, tieEmbeddings: true, ropeTheta: 10_000, rmsNormEps: 1e-6)
+    ).list
     func optimizer(_ rank: Int, of ranks: Int) -> AdamW {
-      let plan = ReductionPlan(count: layout.count - 4, grains: 8, ranks: ranks)
-      return AdamW(AdamWTests.recipe, layout: layout, plan: plan, rank: rank)
+      let plan = ReductionPlan(count: list.count - 4, grains: 8, ranks: ranks)
+      return AdamW(AdamWTests.recipe, list: list, plan: plan, rank: rank)
     }
     try Directory.create(scratch("trainer"))
     for rank in 0..<2 {
-      try OptimizerShards.write(optimizer(rank, of: 2), layout, rank: rank, of: 2, directory: scratch.path)
+      try OptimizerShards.write(optimizer(rank, of: 2), list, rank: rank, of: 2, directory: scratch.path)
     }
     let files = (0..<2).map { scratch(OptimizerShards.fileName(rank: $0, of: 2)) }
     try FileManager.default.removeItem(atPath: files[1])
@@ -89,7 +90,7 @@ import Testing
     for rank in 0..<readers {
       errors.append(
         flowerError {
-          try OptimizerShards.read(optimizer(rank, of: readers), layout, ranks: 2, directory: scratch.path)
+          try OptimizerShards.read(optimizer(rank, of: readers), list, ranks: 2, directory: scratch.path)
         })
     }
     #expect(errors.allSatisfy { $0?.kind == .data }, "\(errors)")
@@ -100,9 +101,10 @@ import Testing
     let other = ParameterLayout(
       ModelConfiguration(
         architecture: .llama, vocabularySize: 1501, hiddenSize: 21, layers: 3, heads: 3, kvHeads: 1, headDim: 6,
-        intermediateSize: 37, attentionBias: false, tieEmbeddings: false, ropeTheta: 10_000, rmsNormEps: 1e-6))
+        intermediateSize: 37, attentionBias: false, tieEmbeddings: false, ropeTheta: 10_000, rmsNormEps: 1e-6)
+    ).list
     let plan = ReductionPlan(count: other.count, grains: 8, ranks: 1)
-    try Self.write([AdamW(AdamWTests.recipe, layout: other, plan: plan, rank: 0)], scratch, layout: other)
+    try Self.write([AdamW(AdamWTests.recipe, list: other, plan: plan, rank: 0)], scratch, list: other)
     let error = flowerError { _ = try Self.read(1, from: 1, scratch) }
     #expect(error?.kind == .data)
     #expect(error?.description.contains("is no optimizer state of this model") == true, "\(String(describing: error))")
@@ -115,9 +117,10 @@ import Testing
     let smaller = ParameterLayout(
       ModelConfiguration(
         architecture: .qwen2, vocabularySize: 1501, hiddenSize: 21, layers: 1, heads: 3, kvHeads: 1, headDim: 6,
-        intermediateSize: 37, attentionBias: true, tieEmbeddings: true, ropeTheta: 10_000, rmsNormEps: 1e-6))
+        intermediateSize: 37, attentionBias: true, tieEmbeddings: true, ropeTheta: 10_000, rmsNormEps: 1e-6)
+    ).list
     let plan = ReductionPlan(count: smaller.count, grains: 8, ranks: 1)
-    try Self.write([AdamW(AdamWTests.recipe, layout: smaller, plan: plan, rank: 0)], scratch, layout: smaller)
+    try Self.write([AdamW(AdamWTests.recipe, list: smaller, plan: plan, rank: 0)], scratch, list: smaller)
     let error = flowerError { _ = try Self.read(1, from: 1, scratch) }
     #expect(error?.kind == .data && error?.description.contains("missing") == true, "\(String(describing: error))")
   }

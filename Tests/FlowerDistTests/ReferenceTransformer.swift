@@ -2,7 +2,7 @@ import Foundation
 
 @testable import FlowerDist
 
-/// The Qwen2 / Llama decoder written down once more, on one plain sequence, in double precision and without any trick:
+/// The Qwen2 / Qwen3 / Llama decoder written down once more, on one plain sequence, in double precision and without any trick:
 /// what forests are measured against, and precise enough for finite differences.
 struct ReferenceTransformer {
   let configuration: ModelConfiguration
@@ -33,8 +33,8 @@ struct ReferenceTransformer {
     return y
   }
 
-  private func norm(_ x: [Double], _ name: String) -> [Double] {
-    let width = configuration.hiddenSize
+  /// Normalises every `width` numbers.
+  private func norm(_ x: [Double], _ name: String, width: Int) -> [Double] {
     let weight = offset(name + ".weight")
     var y = x
     for row in 0..<x.count / width {
@@ -45,12 +45,26 @@ struct ReferenceTransformer {
     return y
   }
 
+  /// As `transformers` scales frequencies, by wavelengths.
+  private func scaled(_ frequency: Double) -> Double {
+    switch configuration.ropeScaling {
+    case .none: return frequency
+    case .linear(let factor): return frequency / factor
+    case .llama3(let factor, let low, let high, let original):
+      let wavelength = 2 * .pi / frequency
+      if wavelength > original / low { return frequency / factor }
+      if wavelength < original / high { return frequency }
+      let smooth = (original / wavelength - low) / (high - low)
+      return (1 - smooth) * frequency / factor + smooth * frequency
+    }
+  }
+
   private func rotate(_ x: inout [Double], heads: Int) {
     let (d, half) = (configuration.headDim, configuration.headDim / 2)
     for row in 0..<x.count / (heads * d) {
       for head in 0..<heads {
         for i in 0..<half {
-          let angle = Double(row) * pow(configuration.ropeTheta, -2 * Double(i) / Double(d))
+          let angle = Double(row) * scaled(pow(configuration.ropeTheta, -2 * Double(i) / Double(d)))
           let low = row * heads * d + head * d + i
           let (a, b) = (x[low], x[low + half])
           x[low] = a * cos(angle) - b * sin(angle)
@@ -90,21 +104,25 @@ struct ReferenceTransformer {
     var x = tokens.flatMap { token in (0..<h).map { weights[embedding + Int(token) * h + $0] } }
     for layer in 0..<c.layers {
       let prefix = "model.layers.\(layer)."
-      let n = norm(x, prefix + "input_layernorm")
+      let n = norm(x, prefix + "input_layernorm", width: h)
       var q = linear(n, prefix + "self_attn.q_proj", h, c.queryDim, bias: c.attentionBias)
       var k = linear(n, prefix + "self_attn.k_proj", h, c.kvDim, bias: c.attentionBias)
       let v = linear(n, prefix + "self_attn.v_proj", h, c.kvDim, bias: c.attentionBias)
+      if c.qkNorm {
+        q = norm(q, prefix + "self_attn.q_norm", width: c.headDim)
+        k = norm(k, prefix + "self_attn.k_norm", width: c.headDim)
+      }
       rotate(&q, heads: c.heads)
       rotate(&k, heads: c.kvHeads)
-      let attended = linear(attend(q, k, v), prefix + "self_attn.o_proj", c.queryDim, h)
+      let attended = linear(attend(q, k, v), prefix + "self_attn.o_proj", c.queryDim, h, bias: c.outputBias)
       x = zip(x, attended).map(+)
-      let m = norm(x, prefix + "post_attention_layernorm")
+      let m = norm(x, prefix + "post_attention_layernorm", width: h)
       let gate = linear(m, prefix + "mlp.gate_proj", h, c.intermediateSize)
       let up = linear(m, prefix + "mlp.up_proj", h, c.intermediateSize)
       let inner = zip(gate, up).map { $0 / (1 + exp(-$0)) * $1 }
       x = zip(x, linear(inner, prefix + "mlp.down_proj", c.intermediateSize, h)).map(+)
     }
-    let hidden = norm(x, "model.norm")
+    let hidden = norm(x, "model.norm", width: h)
     let head = linear(hidden, c.tieEmbeddings ? "model.embed_tokens" : "lm_head", h, c.vocabularySize)
     return tokens.indices.map { Array(head[$0 * c.vocabularySize..<($0 + 1) * c.vocabularySize]) }
   }

@@ -80,7 +80,7 @@ struct SequenceForest {
 }
 
 extension ModelConfiguration {
-  /// Small models whose widths are no multiples of the vector width, but for the last's.
+  /// Small models, most with widths that are no multiples of the vector width.
   static let awkward = [
     ModelConfiguration(
       architecture: .qwen2, vocabularySize: 37, hiddenSize: 20, layers: 2, heads: 2, kvHeads: 1, headDim: 10,
@@ -91,6 +91,14 @@ extension ModelConfiguration {
     ModelConfiguration(
       architecture: .qwen2, vocabularySize: 48, hiddenSize: 16, layers: 1, heads: 2, kvHeads: 2, headDim: 16,
       intermediateSize: 24, attentionBias: true, tieEmbeddings: false, ropeTheta: 10_000, rmsNormEps: 1e-6),
+    ModelConfiguration(
+      architecture: .qwen3, vocabularySize: 37, hiddenSize: 20, layers: 2, heads: 4, kvHeads: 2, headDim: 14,
+      intermediateSize: 27, attentionBias: true, tieEmbeddings: true, ropeTheta: 10_000,
+      ropeScaling: .linear(factor: 2.5), rmsNormEps: 1e-6),
+    ModelConfiguration(
+      architecture: .llama, vocabularySize: 41, hiddenSize: 18, layers: 2, heads: 3, kvHeads: 3, headDim: 8,
+      intermediateSize: 13, attentionBias: true, tieEmbeddings: false, ropeTheta: 100,
+      ropeScaling: .llama3(factor: 4, lowFrequency: 1, highFrequency: 4, originalPositions: 32), rmsNormEps: 1e-5),
   ]
 }
 

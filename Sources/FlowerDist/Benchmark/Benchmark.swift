@@ -25,7 +25,7 @@ public final class Benchmark {
     let tree = try shape.tree()
     rewards = TokenRewards(tree, weights: (0..<tree.leafCount).map { 1 + Double($0 % 7) })
     reducer = GradientReducer(count: transformer.layout.count, grains: 1, communicator: communicator)
-    optimizer = AdamW(Recipe.Optimizer(), layout: transformer.layout, plan: reducer.plan, rank: 0)
+    optimizer = AdamW(Recipe.Optimizer(), list: transformer.layout.list, plan: reducer.plan, rank: 0)
     prompts = shape.prompts
   }
 
@@ -47,7 +47,7 @@ public final class Benchmark {
     }
     let memory = BenchmarkResult.Memory(
       estimate: MemoryPlan(
-        shape.configuration, grains: 1, ranks: 1,
+        shape.configuration, trained: language.transformer.layout.count, grains: 1, ranks: 1,
         rows: titles.forest.rowCount, queries: titles.forest.queryCount, vocabulary: shape.support == .vocabulary),
       peak: ResidentMemory.peak, growth: ResidentMemory.now.flatMap { now in before.map { now - $0 } })
     let vocabularyRows = titles.readouts.vocabulary.count

@@ -12,7 +12,7 @@ enum OptimizerShards {
 
   /// A part of one parameter within one owned interval.
   private struct Piece {
-    var parameter: ParameterLayout.Parameter
+    var parameter: ParameterList.Parameter
     /// Within the arena.
     var range: Range<Int>
     var shard: AdamW.Shard
@@ -28,17 +28,17 @@ enum OptimizerShards {
     }
   }
 
-  private static func pieces(_ optimizer: AdamW, _ layout: ParameterLayout) -> [Piece] {
+  private static func pieces(_ optimizer: AdamW, _ list: ParameterList) -> [Piece] {
     optimizer.shards.flatMap { shard in
-      layout.parameters.compactMap { parameter in
+      list.parameters.compactMap { parameter in
         let range = parameter.range.clamped(to: shard.range)
         return range.isEmpty ? nil : Piece(parameter: parameter, range: range, shard: shard)
       }
     }
   }
 
-  static func write(_ optimizer: AdamW, _ layout: ParameterLayout, rank: Int, of ranks: Int, directory: String) throws {
-    let pieces = pieces(optimizer, layout)
+  static func write(_ optimizer: AdamW, _ list: ParameterList, rank: Int, of ranks: Int, directory: String) throws {
+    let pieces = pieces(optimizer, list)
     var writer = try SafeTensorsWriter(
       path: "\(directory)/\(fileName(rank: rank, of: ranks))",
       tensors: pieces.flatMap { piece in
@@ -51,13 +51,13 @@ enum OptimizerShards {
   }
 
   /// Fills the owned parts from the shards that `ranks` ranks wrote.
-  static func read(_ optimizer: AdamW, _ layout: ParameterLayout, ranks: Int, directory: String) throws {
-    let wanted = pieces(optimizer, layout)
+  static func read(_ optimizer: AdamW, _ list: ParameterList, ranks: Int, directory: String) throws {
+    let wanted = pieces(optimizer, list)
     var missing = wanted.reduce(0) { $0 + $1.range.count } * moments.count
     /// What each piece has of each moment.
     var filled = wanted.map { _ in moments.map { _ in [Range<Int>]() } }
-    var byName: [String: ParameterLayout.Parameter] = [:]
-    for parameter in layout.parameters { byName[parameter.name] = parameter }
+    var byName: [String: ParameterList.Parameter] = [:]
+    for parameter in list.parameters { byName[parameter.name] = parameter }
     for rank in 0..<ranks {
       let reader = try SafeTensorsReader(path: "\(directory)/\(fileName(rank: rank, of: ranks))")
       for tensor in reader.tensors {
@@ -89,7 +89,7 @@ enum OptimizerShards {
 
   /// The tensor's range within the arena and its moment.
   private static func parse(
-    _ tensor: SafeTensors.Tensor, _ byName: [String: ParameterLayout.Parameter], _ path: String
+    _ tensor: SafeTensors.Tensor, _ byName: [String: ParameterList.Parameter], _ path: String
   ) throws -> (Range<Int>, Int) {
     let parts = tensor.name.split(separator: "/")
     let bounds = parts.count == 3 ? parts[1].split(separator: ":").compactMap { Int($0) } : []

@@ -8,6 +8,7 @@ public struct Recipe: Equatable, Sendable {
   /// Where runs are written.
   public var runs: String = "runs"
   public var model = Model()
+  public var lora = LoRA()
   public var data = Data()
   public var prompt = Prompt()
   public var tokenizer = Tokenizer()
@@ -24,7 +25,7 @@ public struct Recipe: Equatable, Sendable {
 
   /// Which model is trained: a directory to start from, or the shape of one made from scratch.
   public struct Model: Equatable, Sendable {
-    public enum Architecture: String, CaseIterable, Sendable { case qwen2, llama }
+    public enum Architecture: String, CaseIterable, Sendable { case qwen2, qwen3, llama }
     /// A Hugging Face model directory to start from; `nil` starts from random weights of the shape below.
     public var path: String? = nil
     public var architecture = Architecture.qwen2
@@ -40,6 +41,16 @@ public struct Recipe: Equatable, Sendable {
     public var rmsNormEps = 1e-6
     /// Standard deviation of the initial weights.
     public var initialStd = 0.02
+  }
+
+  /// Low-rank adapters, which are trained in place of the model's weights.
+  public struct LoRA: Equatable, Sendable {
+    /// Width of the adapters; 0 trains the weights themselves.
+    public var rank = 0
+    /// What the adapters add is multiplied by `alpha / rank`.
+    public var alpha = 16.0
+    /// Modules of every layer that have one.
+    public var targets = ModuleSet(Module.allCases)
   }
 
   /// Where the examples come from.
@@ -133,6 +144,8 @@ public struct Recipe: Equatable, Sendable {
     public var grains = 8
     /// Most examples of a grain computed at once; 0: the whole grain.
     public var microBatch = 0
+    /// Keep only each layer's input for the backward pass and compute the layer again: less memory, a third more work.
+    public var activationCheckpointing = false
     /// Number of steps; `nil` follows from `epochs`.
     public var steps: Int? = nil
     public var epochs: Int? = nil

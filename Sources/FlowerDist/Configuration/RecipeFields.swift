@@ -19,6 +19,10 @@ extension RecipeField {
     RecipeField("model.rms_norm_eps", \.model.rmsNormEps, .above(0, upTo: 1)),
     RecipeField("model.initial_std", \.model.initialStd, .above(0, upTo: 10)),
 
+    RecipeField("lora.rank", \.lora.rank, .within(0...4096)),
+    RecipeField("lora.alpha", \.lora.alpha, .above(0, upTo: 1e6)),
+    RecipeField("lora.targets", \.lora.targets),
+
     RecipeField("data.path", \.data.path, .notEmpty),
     RecipeField("data.generated", \.data.generated, .zero(or: 2...1_000_000)),
     RecipeField("data.generated_examples", \.data.generatedExamples, .zero(or: 10...10_000_000)),
@@ -62,6 +66,7 @@ extension RecipeField {
     RecipeField("training.global_batch", \.training.globalBatch, .within(1...1_048_576)),
     RecipeField("training.grains", \.training.grains, .powerOfTwo(upTo: 65_536)),
     RecipeField("training.micro_batch", \.training.microBatch, .within(0...1_048_576)),
+    RecipeField("training.activation_checkpointing", \.training.activationCheckpointing),
     RecipeField("training.steps", \.training.steps, .within(1...1_000_000_000)),
     RecipeField("training.epochs", \.training.epochs, .within(1...1_000_000)),
     RecipeField("training.seed", \.training.seed),

@@ -15,7 +15,7 @@ struct RecipeRule: Sendable {
     self.holds = holds
   }
 
-  static let all: [RecipeRule] = model + data + objective + training
+  static let all: [RecipeRule] = model + lora + data + objective + training
 
   private static let model: [RecipeRule] = [
     RecipeRule(
@@ -33,6 +33,12 @@ struct RecipeRule: Sendable {
       \.tokenizer.terminator, \.tokenizer.kind, \.tokenizer.path,
       unless: "tokenizer.terminator must be one token, which is one byte with tokenizer.kind bytes"
     ) { $0.tokenizer.path != nil || $0.tokenizer.kind != .bytes || $0.tokenizer.terminator.utf8.count == 1 },
+  ]
+
+  private static let lora: [RecipeRule] = [
+    RecipeRule(
+      \.lora.rank, \.model.path, unless: "lora.rank needs model.path, the model whose weights stay as they are"
+    ) { $0.lora.rank == 0 || $0.model.path != nil }
   ]
 
   private static let data: [RecipeRule] = [

@@ -1,3 +1,5 @@
+import Foundation
+
 /// The text of one YAML scalar, and whether it stood there without quotes.
 struct RecipeScalar: Equatable, Sendable {
   var text: String
@@ -97,6 +99,29 @@ extension RecipeChoice {
   static var expected: String { "one of " + allCases.map(\.rawValue).joined(separator: ", ") }
   init?(_ scalar: RecipeScalar) { self.init(rawValue: scalar.text) }
   var yaml: String { rawValue }
+}
+
+/// Some of a layer's weight matrices, in the order of `Module`; written with commas between.
+public struct ModuleSet: Equatable, Sendable {
+  public let modules: [Module]
+
+  public init(_ modules: [Module]) { self.modules = Module.allCases.filter { modules.contains($0) } }
+}
+
+extension ModuleSet: RecipeValue {
+  static var expected: String {
+    "names separated by commas, of " + Module.allCases.map(\.rawValue).joined(separator: ", ")
+  }
+
+  init?(_ scalar: RecipeScalar) {
+    let modules = scalar.text.split(separator: ",", omittingEmptySubsequences: false).map { part in
+      Module(rawValue: part.trimmingCharacters(in: .whitespaces))
+    }
+    guard modules.allSatisfy({ $0 != nil }), Set(modules).count == modules.count else { return nil }
+    self.init(modules.compactMap { $0 })
+  }
+
+  var yaml: String { modules.map(\.rawValue).joined(separator: ", ") }
 }
 
 extension Recipe.Model.Architecture: RecipeChoice {}

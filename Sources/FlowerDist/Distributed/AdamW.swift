@@ -7,7 +7,7 @@ public final class AdamW {
   public var epsilon: Double
   public var weightDecay: Double
 
-  private let layout: ParameterLayout
+  private let list: ParameterList
   /// A part of the arena with its two moments.
   final class Shard {
     let range: Range<Int>
@@ -23,12 +23,12 @@ public final class AdamW {
   /// Ascending, as the plan's owners.
   let shards: [Shard]
 
-  public init(_ recipe: Recipe.Optimizer, layout: ParameterLayout, plan: ReductionPlan, rank: Int) {
+  public init(_ recipe: Recipe.Optimizer, list: ParameterList, plan: ReductionPlan, rank: Int) {
     beta1 = recipe.beta1
     beta2 = recipe.beta2
     epsilon = recipe.epsilon
     weightDecay = recipe.weightDecay
-    self.layout = layout
+    self.list = list
     shards = plan.owned(by: rank).map { Shard(plan.floats($0.blocks)) }
   }
 
@@ -41,7 +41,7 @@ public final class AdamW {
     let correction1 = 1 - pow(beta1, Double(step))
     let correction2 = 1 - pow(beta2, Double(step))
     for (shard, part) in zip(shards, gradient.parts) {
-      for parameter in layout.parameters {
+      for parameter in list.parameters {
         let range = parameter.range.clamped(to: shard.range)
         if range.isEmpty { continue }
         let offset = range.lowerBound - shard.range.lowerBound

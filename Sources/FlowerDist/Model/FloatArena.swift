@@ -6,6 +6,7 @@ import Glibc
 public final class FloatArena {
   public let count: Int
   public let base: UnsafeMutablePointer<Float>
+  private let isMapped: Bool
 
   public init(count: Int) {
     self.count = count
@@ -14,9 +15,17 @@ public final class FloatArena {
     let mapping = mmap(nil, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
     guard let mapping, mapping != MAP_FAILED else { fatalError("out of memory: \(bytes) bytes") }
     base = mapping.bindMemory(to: Float.self, capacity: max(count, 1))
+    isMapped = true
   }
 
-  deinit { munmap(base, max(count, 1) * MemoryLayout<Float>.stride) }
+  /// A block that somebody else made, zero at first, and keeps for as long as the program runs.
+  init(count: Int, borrowing base: UnsafeMutablePointer<Float>) {
+    self.count = count
+    self.base = base
+    isMapped = false
+  }
+
+  deinit { if isMapped { munmap(base, max(count, 1) * MemoryLayout<Float>.stride) } }
 
   /// The floats of `range`, checked in debug builds.
   public func view(_ range: Range<Int>) -> UnsafeMutableBufferPointer<Float> {

@@ -156,12 +156,12 @@ final class Head {
     return logProbabilities
   }
 
-  /// Writes the gradient of `hidden` (all of it) and adds that of the embedding.
+  /// Adds the gradients of `hidden` and, unless it is frozen, of the embedding.
   ///
   /// With g_a the gradient of log π(a): the gradient of logit v is g_v − π(v) Σ_a g_a.
   func backward(
     _ readouts: Readouts, gradient: [Double], hidden: FloatPointer, embedding: FloatPointer,
-    dHidden: MutableFloatPointer, dEmbedding: MutableFloatPointer
+    dHidden: MutableFloatPointer, dEmbedding: MutableFloatPointer?
   ) {
     let h = hiddenSize
     for group in groups(readouts.options) {
@@ -178,10 +178,12 @@ final class Head {
             gradient[entry.offset + k] - exp(logProbabilities[entry.offset + k]) * sum)
         }
       }
-      // This product reads hiddenRows, which the next one overwrites: their order matters.
-      Gemm.multiply(
-        n, h, group.count, logits.base, lda: n, transposeA: true, hiddenRows.base, ldb: h, scratch(n * h), ldc: h)
-      for (k, token) in tokens.enumerated() { add(products.base + k * h, to: dEmbedding + Int(token) * h, h) }
+      if let dEmbedding {
+        // This product reads hiddenRows, which the next one overwrites: their order matters.
+        Gemm.multiply(
+          n, h, group.count, logits.base, lda: n, transposeA: true, hiddenRows.base, ldb: h, scratch(n * h), ldc: h)
+        for (k, token) in tokens.enumerated() { add(products.base + k * h, to: dEmbedding + Int(token) * h, h) }
+      }
       Gemm.multiply(group.count, h, n, logits.base, lda: n, embeddingRows.base, ldb: h, hiddenRows.base, ldc: h)
       for (i, entry) in group.enumerated() { add(hiddenRows.base + i * h, to: dHidden + entry.query * h, h) }
     }
@@ -200,8 +202,10 @@ final class Head {
         Kernels.scale(line, by: Float(-sum), count: vocabularySize)
         for (k, token) in tokens.enumerated() { line[Int(token)] += Float(gradient[entry.offset + k]) }
       }
-      Gemm.linearWeightGradient(
-        dLogits, x: vocabularyHidden.base, rows: chunk.count, input: h, output: vocabularySize, to: dEmbedding)
+      if let dEmbedding {
+        Gemm.linearWeightGradient(
+          dLogits, x: vocabularyHidden.base, rows: chunk.count, input: h, output: vocabularySize, to: dEmbedding)
+      }
       Gemm.linearInputGradient(
         dLogits, weight: embedding, rows: chunk.count, input: h, output: vocabularySize, to: vocabularyHidden.base)
       for (i, entry) in chunk.enumerated() { add(vocabularyHidden.base + i * h, to: dHidden + entry.query * h, h) }

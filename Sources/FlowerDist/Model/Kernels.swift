@@ -41,12 +41,13 @@ enum Kernels {
     }
   }
 
-  /// Adds the gradient through ``rmsNorm`` to `dx` and `dWeight`.
+  /// Adds the gradient through ``rmsNorm`` to `dx` (or writes it there, even over `dy`) and, unless the weight is frozen,
+  /// to `dWeight`.
   ///
   /// With n = x / rms: dx = (w∘dy − n · mean(w∘dy∘n)) / rms, dw = Σ_rows dy∘n.
   static func rmsNormBackward(
     _ dy: FloatPointer, x: FloatPointer, weight: FloatPointer, inverse: FloatPointer, dx: MutableFloatPointer,
-    dWeight: MutableFloatPointer, rows: Int, width: Int
+    dWeight: MutableFloatPointer?, rows: Int, width: Int, accumulate: Bool = true
   ) {
     for row in 0..<rows {
       let g = dy + row * width
@@ -60,13 +61,13 @@ enum Kernels {
       while i &+ 8 <= width {
         let n = load8(v, i) * s
         let gi = load8(g, i)
-        store8(fma8(gi, n, load8(dWeight, i)), dWeight, i)
+        if let dWeight { store8(fma8(gi, n, load8(dWeight, i)), dWeight, i) }
         products = fma8(gi * load8(weight, i), n, products)
         i &+= 8
       }
       while i < width {
         let n = v[i] * scale
-        dWeight[i] += g[i] * n
+        dWeight?[i] += g[i] * n
         tail += g[i] * weight[i] * n
         i &+= 1
       }
@@ -76,13 +77,41 @@ enum Kernels {
       while i &+ 8 <= width {
         let n = load8(v, i) * s
         let direction = load8(g, i) * load8(weight, i) - n * m
-        store8(fma8(direction, s, load8(d, i)), d, i)
+        store8(accumulate ? fma8(direction, s, load8(d, i)) : direction * s, d, i)
         i &+= 8
       }
       while i < width {
-        d[i] += (g[i] * weight[i] - v[i] * scale * mean) * scale
+        d[i] = (accumulate ? d[i] : 0) + (g[i] * weight[i] - v[i] * scale * mean) * scale
         i &+= 1
       }
+    }
+  }
+
+  /// Normalises each head of x in place as ``rmsNorm`` does a row; `raw` keeps x as it was, `[rows, heads · width]`, and
+  /// `inverse` 1 / rms, `[rows, heads]`.
+  static func normHeads(
+    _ x: MutableFloatPointer, stride: Int, heads: Int, width: Int, weight: FloatPointer, epsilon: Float,
+    raw: MutableFloatPointer, inverse: MutableFloatPointer, rows: Int
+  ) {
+    for row in 0..<rows {
+      let kept = raw + row * heads * width
+      kept.update(from: x + row * stride, count: heads * width)
+      rmsNorm(
+        kept, weight: weight, epsilon: epsilon, out: x + row * stride, inverse: inverse + row * heads, rows: heads,
+        width: width)
+    }
+  }
+
+  /// Replaces the gradient of ``normHeads``' output by that of its input.
+  static func normHeadsBackward(
+    _ dx: MutableFloatPointer, stride: Int, heads: Int, width: Int, weight: FloatPointer, raw: FloatPointer,
+    inverse: FloatPointer, dWeight: MutableFloatPointer?, rows: Int
+  ) {
+    for row in 0..<rows {
+      let gradient = dx + row * stride
+      rmsNormBackward(
+        gradient, x: raw + row * heads * width, weight: weight, inverse: inverse + row * heads, dx: gradient,
+        dWeight: dWeight, rows: heads, width: width, accumulate: false)
     }
   }
 

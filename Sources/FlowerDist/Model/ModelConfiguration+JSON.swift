@@ -31,8 +31,7 @@ extension ModelConfiguration {
     try require(ropeTheta.isFinite && ropeTheta > 0, "\"rope_theta\" is \(ropeTheta), expected more than 0")
     try require(rmsNormEps >= 0 && rmsNormEps < 1, "\"rms_norm_eps\" is \(rmsNormEps), expected 0 to 1")
     try require(
-      attentionBias == (architecture == .qwen2),
-      "\"attention_bias\" is \(attentionBias), \(architecture.rawValue) is implemented with \(!attentionBias) only")
+      attentionBias || architecture != .qwen2, "\"attention_bias\" is false, \(architecture.rawValue) always has biases")
   }
 
   /// Reads `config.json` of a model directory.
@@ -48,13 +47,22 @@ extension ModelConfiguration {
     let names = try fields.array("architectures")
     guard names.count == 1, let name = names[0].string, let architecture = Architecture(rawValue: name) else {
       throw fields.error(
-        "architectures", "expected [\"Qwen2ForCausalLM\"] or [\"LlamaForCausalLM\"], found \(JSON(names))")
+        "architectures",
+        "is \(JSON(names)), which is not implemented; expected one of"
+          + " \(Architecture.allCases.map(\.rawValue).joined(separator: ", "))")
     }
     try Self.refuseUnsupported(fields)
     let hiddenSize = try fields.int("hidden_size")
     let heads = try fields.int("num_attention_heads")
-    if fields["head_dim"] == nil && (heads < 1 || hiddenSize % heads != 0) {
-      throw fields.error("num_attention_heads", "is \(heads), which does not divide \"hidden_size\" (\(hiddenSize))")
+    // Where the file says nothing, what transformers takes.
+    let headDim: Int
+    if fields["head_dim"] != nil || architecture == .qwen3 {
+      headDim = try fields.int("head_dim", default: 128)
+    } else {
+      guard heads >= 1, hiddenSize % heads == 0 else {
+        throw fields.error("num_attention_heads", "is \(heads), which does not divide \"hidden_size\" (\(hiddenSize))")
+      }
+      headDim = hiddenSize / heads
     }
     self.init(
       architecture: architecture,
@@ -63,11 +71,12 @@ extension ModelConfiguration {
       layers: try fields.int("num_hidden_layers"),
       heads: heads,
       kvHeads: try fields.int("num_key_value_heads", default: heads),
-      headDim: try fields["head_dim"] == nil ? hiddenSize / heads : fields.int("head_dim"),
+      headDim: headDim,
       intermediateSize: try fields.int("intermediate_size"),
       attentionBias: try architecture == .qwen2 || fields.bool("attention_bias", default: false),
       tieEmbeddings: try fields.bool("tie_word_embeddings", default: false),
       ropeTheta: try Self.ropeTheta(fields),
+      ropeScaling: try Self.ropeScaling(fields),
       rmsNormEps: try fields.double("rms_norm_eps", default: 1e-6))
     try validate(source: path)
   }
@@ -79,6 +88,17 @@ extension ModelConfiguration {
     let inner = try fields.object("rope_parameters").double("rope_theta", default: outer ?? 10_000)
     if let outer, outer != inner { throw fields.error("rope_theta", "is not the one of \"rope_parameters\"") }
     return inner
+  }
+
+  /// In `rope_parameters` since transformers 5, in `rope_scaling` before; where both are, they must agree.
+  private static func ropeScaling(_ fields: JSONFields) throws -> RopeScaling {
+    let found = try ["rope_parameters", "rope_scaling"].filter { fields[$0] != nil }.map {
+      try RopeScaling(fields.object($0))
+    }
+    guard found.allSatisfy({ $0 == found[0] }) else {
+      throw fields.error("rope_scaling", "is not the one of \"rope_parameters\"")
+    }
+    return found.first ?? .none
   }
 
   /// What would silently compute another model if it were ignored.
@@ -96,9 +116,6 @@ extension ModelConfiguration {
     }
     for key in ["rope_scaling", "rope_parameters"] where fields[key] != nil {
       let rope = try fields.object(key)
-      for type in ["rope_type", "type"] where try rope.string(type, default: "default") != "default" {
-        throw rope.error(type, "scaling of rotary positions is not implemented, only \"default\"")
-      }
       if try rope.double("partial_rotary_factor", default: 1) != 1 {
         throw rope.error("partial_rotary_factor", "is not implemented")
       }
@@ -113,7 +130,7 @@ extension ModelConfiguration {
   public func json(maximumPositions: Int, terminator: Int32, dtype: SafeTensors.DType = .f32) -> JSON {
     var members: [JSON.Member] = [
       .init("architectures", [.string(architecture.rawValue)]),
-      .init("model_type", architecture == .qwen2 ? "qwen2" : "llama"),
+      .init("model_type", JSON(architecture.modelType)),
       .init("vocab_size", JSON(vocabularySize)),
       .init("hidden_size", JSON(hiddenSize)),
       .init("num_hidden_layers", JSON(layers)),
@@ -130,10 +147,10 @@ extension ModelConfiguration {
       .init("eos_token_id", JSON(terminator)),
       .init("torch_dtype", dtype == .bf16 ? "bfloat16" : "float32"),
     ]
-    switch architecture {
-    case .qwen2: members.append(.init("use_sliding_window", false))
-    case .llama: members += [.init("attention_bias", JSON(attentionBias)), .init("mlp_bias", false)]
-    }
+    if ropeScaling != .none { members.append(.init("rope_scaling", .object(ropeScaling.members))) }
+    if architecture != .llama { members.append(.init("use_sliding_window", false)) }
+    if architecture != .qwen2 { members.append(.init("attention_bias", JSON(attentionBias))) }
+    if architecture == .llama { members.append(.init("mlp_bias", false)) }
     return .object(members)
   }
 }

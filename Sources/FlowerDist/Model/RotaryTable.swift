@@ -1,6 +1,6 @@
 import Foundation
 
-/// Cosines and sines of RoPE by position: angle = position · θ^(-2i/headDim) (Su et al. 2021).
+/// Cosines and sines of RoPE by position: angle = position · θ^(-2i/headDim) (Su et al. 2021), scaled.
 final class RotaryTable {
   private let half: Int
   private let frequencies: [Double]
@@ -8,9 +8,9 @@ final class RotaryTable {
   private(set) var sine = FloatArena(count: 0)
   private var positions = 0
 
-  init(headDim: Int, theta: Double) {
+  init(headDim: Int, theta: Double, scaling: RopeScaling) {
     half = headDim / 2
-    frequencies = (0..<headDim / 2).map { pow(theta, -2 * Double($0) / Double(headDim)) }
+    frequencies = (0..<headDim / 2).map { scaling.apply(to: pow(theta, -2 * Double($0) / Double(headDim))) }
   }
 
   /// Makes the table cover positions below `count`.

@@ -67,6 +67,16 @@ public final class SafeTensorsReader: Sendable {
     }
   }
 
+  /// As ``read(_:into:)``, and refuses a tensor that holds a number that is not finite.
+  func readFinite(_ tensor: SafeTensors.Tensor, into values: UnsafeMutableBufferPointer<Float>) throws {
+    try read(tensor, into: values)
+    // The exponent of a number that is not finite is all ones. A maximum of integers is fast where || is not.
+    let exponentMask = Float.infinity.bitPattern
+    guard values.reduce(0, { max($0, $1.bitPattern & exponentMask) }) < exponentMask else {
+      throw FlowerError(.data, "\(path): tensor \"\(tensor.name)\" holds a number that is not finite")
+    }
+  }
+
   /// Reads the halves into the upper half of the buffer and widens them front to back, in place: element i is written at
   /// 4i, and 4i + 4 <= 2n + 2(i + 1), where the unread ones begin, for all i < n.
   @inline(__always)

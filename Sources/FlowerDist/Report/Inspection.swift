@@ -84,7 +84,7 @@ public struct Inspection: CustomStringConvertible, Sendable {
     let c = model.transformer.configuration
     let shape = "\(c.layers) layers, hidden \(c.hiddenSize), MLP \(c.intermediateSize), \(c.heads)/\(c.kvHeads) heads"
     var rows = [
-      (key: "architecture", value: "\(c.architecture == .qwen2 ? "Qwen2" : "Llama"), \(shape)"),
+      (key: "architecture", value: "\(c.architecture.name), \(shape)"),
       (key: "parameters", value: NumberText.compact(Double(model.transformer.layout.count))),
       (key: "vocabulary", value: "\(c.vocabularySize), of which the tokenizer has \(model.tokenizer.vocabularySize)"),
       (key: "weights", value: "digest \(model.transformer.digest.prefix(16))"),

@@ -15,15 +15,20 @@ struct MemoryPlan: CustomStringConvertible {
   ///   - rows: tokens of the largest forest.
   ///   - queries: its outputs that are read.
   ///   - vocabulary: whether distributions over the whole vocabulary are read.
-  init(_ c: ModelConfiguration, grains: Int, ranks: Int, rows: Int, queries: Int, vocabulary: Bool) {
-    let plan = ReductionPlan(count: ParameterLayout(c).count, grains: grains, ranks: ranks)
-    weights = 4 * plan.count
+  ///   - frozen, trained: floats that stay as they are, and that training moves.
+  ///   - keeping: what stays of every layer for the backward pass.
+  init(
+    _ c: ModelConfiguration, frozen: Int = 0, trained: Int, grains: Int, ranks: Int, rows: Int, queries: Int, vocabulary: Bool,
+    keeping: Activations.Keeping = .everything
+  ) {
+    let plan = ReductionPlan(count: trained, grains: grains, ranks: ranks)
+    weights = 4 * (frozen + trained)
     gradientBuffers = GradientReducer.bufferCount(grains: grains, ranks: ranks)
-    gradients = gradientBuffers * weights
+    gradients = gradientBuffers * 4 * trained
     optimizer = (0..<ranks).map { rank in plan.owned(by: rank).reduce(0) { $0 + 8 * plan.floats($1.blocks).count } }
       .max()!
     activations =
-      Activations.bytes(c, rows: rows, queries: queries, training: true) + Transformer.backwardBytes(c, rows: rows)
+      Activations.bytes(c, rows: rows, queries: queries, keeping: keeping) + Transformer.backwardBytes(c, rows: rows)
       + (vocabulary ? Head.vocabularyBytes(c, readouts: queries) : 0)
   }
 
@@ -35,10 +40,12 @@ struct MemoryPlan: CustomStringConvertible {
     let objective = TrainingObjective(recipe.objective, supervisedScale: 1)
     let titles = (objective.usesTargets ? targets : 0) + (objective.usesFlow ? recipe.trajectories.count : 0)
     self.init(
-      setup.transformer.configuration, grains: recipe.training.grains, ranks: ranks,
+      setup.transformer.configuration, frozen: setup.transformer.frozenCount,
+      trained: setup.transformer.trainable.list.count, grains: recipe.training.grains, ranks: ranks,
       rows: examples * (setup.longestPrompt + titles * setup.longestTitle),
       queries: examples * (1 + titles * setup.longestTitle),
-      vocabulary: recipe.objective.support == .vocabulary || recipe.objective.sftSupport == .vocabulary)
+      vocabulary: recipe.objective.support == .vocabulary || recipe.objective.sftSupport == .vocabulary,
+      keeping: recipe.training.activationCheckpointing ? .inputs : .everything)
   }
 
   var description: String {

@@ -26,7 +26,7 @@ struct RunPlan {
   }
 
   private static func model(_ c: ModelConfiguration) -> String {
-    "\(c.architecture == .qwen2 ? "Qwen2" : "Llama"), \(c.layers) layers, hidden \(c.hiddenSize),"
+    "\(c.architecture.name), \(c.layers) layers, hidden \(c.hiddenSize),"
       + " \(c.heads)/\(c.kvHeads) heads, vocabulary \(c.vocabularySize)"
   }
 

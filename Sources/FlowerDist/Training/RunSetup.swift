@@ -115,10 +115,20 @@ extension ModelConfiguration {
   /// The shape that a recipe describes.
   init(_ recipe: Recipe.Model, vocabularySize: Int) {
     self.init(
-      architecture: recipe.architecture == .qwen2 ? .qwen2 : .llama, vocabularySize: vocabularySize,
+      architecture: recipe.architecture.configuration, vocabularySize: vocabularySize,
       hiddenSize: recipe.hiddenSize, layers: recipe.layers, heads: recipe.heads, kvHeads: recipe.kvHeads,
       headDim: recipe.headDim ?? recipe.hiddenSize / recipe.heads, intermediateSize: recipe.intermediateSize,
       attentionBias: recipe.architecture == .qwen2, tieEmbeddings: recipe.tieEmbeddings, ropeTheta: recipe.ropeTheta,
       rmsNormEps: recipe.rmsNormEps)
+  }
+}
+
+extension Recipe.Model.Architecture {
+  fileprivate var configuration: ModelConfiguration.Architecture {
+    switch self {
+    case .qwen2: .qwen2
+    case .qwen3: .qwen3
+    case .llama: .llama
+    }
   }
 }

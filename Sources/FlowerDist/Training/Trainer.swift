@@ -30,9 +30,9 @@ public final class Trainer {
     self.language = language
     self.communicator = communicator
     totalSteps = ExampleStream.steps(recipe.training, examples: catalogue.dataset.train.count)
-    let layout = language.transformer.layout
-    reducer = GradientReducer(count: layout.count, grains: recipe.training.grains, communicator: communicator)
-    optimizer = AdamW(recipe.optimizer, layout: layout, plan: reducer.plan, rank: communicator.rank)
+    let list = language.transformer.trainable.list
+    reducer = GradientReducer(count: list.count, grains: recipe.training.grains, communicator: communicator)
+    optimizer = AdamW(recipe.optimizer, list: list, plan: reducer.plan, rank: communicator.rank)
     worker = GrainWorker(catalogue, language, recipe)
     stream = ExampleStream(catalogue, recipe.training)
   }
@@ -57,11 +57,11 @@ public final class Trainer {
     let clip = recipe.optimizer.clipNorm
     worker.clock.measure(.optimizer) {
       optimizer.update(
-        language.transformer.weights, gradient, step: step + 1, learningRate: rate,
+        language.transformer.trainable.weights, gradient, step: step + 1, learningRate: rate,
         scale: clip > 0 && norm > clip ? clip / norm : 1)
     }
     reducer.finish()
-    worker.clock.measure(.reduction) { reducer.gather(language.transformer.weights) }
+    worker.clock.measure(.reduction) { reducer.gather(language.transformer.trainable.weights) }
     step += 1
     // Rank zero's clock, so that every rank keeps the same time.
     seconds += communicator.sum([communicator.isRoot ? (clock.now - start).seconds : 0])[0]

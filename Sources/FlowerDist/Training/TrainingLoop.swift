@@ -35,7 +35,7 @@ public final class TrainingLoop {
     let state = try communicator.together { try checkpoint.map { try TrainerState(directory: $0) } }
     setup = try communicator.together { try RunSetup(recipe, checkpoint: checkpoint) }
     try communicator.agree(Self.facts(setup))
-    let language = LanguageModel(setup.transformer)
+    let language = LanguageModel(setup.transformer, checkpointing: recipe.training.activationCheckpointing)
     trainer = try Trainer(recipe, setup.catalogue, language, communicator)
     validation = Validation(
       recipe: recipe, catalogue: setup.catalogue, evaluator: Evaluator(setup.catalogue, language),
@@ -175,7 +175,7 @@ public final class TrainingLoop {
       bestStep: best?.step, validationsSinceBest: validationsSinceBest)
     try communicator.together {
       try OptimizerShards.write(
-        trainer.optimizer, setup.transformer.layout, rank: communicator.rank, of: communicator.size,
+        trainer.optimizer, setup.transformer.trainable.list, rank: communicator.rank, of: communicator.size,
         directory: directory)
       if communicator.isRoot {
         try setup.modelDirectory.write(to: directory, maximumPositions: setup.maximumPositions)
@@ -224,7 +224,7 @@ public final class TrainingLoop {
           + " the recipe that is in its run's config.yaml, or start another run from its weights with model.path")
     }
     try OptimizerShards.read(
-      trainer.optimizer, setup.transformer.layout, ranks: state.ranks, directory: checkpoint)
+      trainer.optimizer, setup.transformer.trainable.list, ranks: state.ranks, directory: checkpoint)
     trainer.resume(step: state.step, seconds: state.seconds)
   }
 

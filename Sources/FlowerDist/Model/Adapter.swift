@@ -1,0 +1,69 @@
+/// Low-rank adapters of a frozen model (Hu et al. 2022, "LoRA"): y = x · Wᵀ + (α / r) · (x · Aᵀ) · Bᵀ.
+///
+/// A starts random and B zero, so a new adapter changes nothing. Dropout is not implemented.
+public final class Adapter {
+  public struct Configuration: Equatable, Sendable {
+    /// r, the width between A and B.
+    public var rank: Int
+    /// α; what the adapters add is multiplied by α / r.
+    public var alpha: Double
+    /// Modules of every layer that have one, in the order of `Module`.
+    public var targets: [Module]
+
+    public init(rank: Int, alpha: Double, targets: [Module]) {
+      self.rank = rank
+      self.alpha = alpha
+      self.targets = Module.allCases.filter { targets.contains($0) }
+    }
+
+    var scale: Float { Float(alpha / Double(rank)) }
+  }
+
+  /// Offsets of one module's matrices in the arena.
+  struct Slot {
+    /// A, `[rank, input]`.
+    var a: Int
+    /// B, `[output, rank]`.
+    var b: Int
+  }
+
+  public let configuration: Configuration
+  /// PEFT's names.
+  public let list: ParameterList
+  public let weights: FloatArena
+  /// By layer and module.
+  private let slots: [[Module: Slot]]
+
+  public init(_ configuration: Configuration, of model: ModelConfiguration) {
+    self.configuration = configuration
+    var list = ParameterList()
+    slots = (0..<model.layers).map { layer in
+      Dictionary(
+        uniqueKeysWithValues: configuration.targets.map { module in
+          let name = "base_model.model.model.layers.\(layer).\(module.path)"
+          let width = module.width(model)
+          return (
+            module,
+            Slot(
+              a: list.append("\(name).lora_A.weight", [configuration.rank, width.input]),
+              b: list.append("\(name).lora_B.weight", [width.output, configuration.rank]))
+          )
+        })
+    }
+    self.list = list
+    weights = FloatArena(count: list.count)
+  }
+
+  func slot(_ layer: Int, _ module: Module) -> Slot? { slots[layer][module] }
+
+  /// A uniform in ±1/√input, B zero, as PEFT starts them.
+  public func initialize(seed: UInt64) {
+    weights.zero()
+    for (index, parameter) in list.parameters.enumerated() where parameter.name.hasSuffix("lora_A.weight") {
+      let random = CounterRandom(seed: seed, purpose: .initialAdapter, step: UInt32(index))
+      let bound = 1 / Double(parameter.shape[1]).squareRoot()
+      let view = weights.view(parameter.range)
+      for i in view.indices { view[i] = Float((2 * random.uniform(UInt64(i)) - 1) * bound) }
+    }
+  }
+}

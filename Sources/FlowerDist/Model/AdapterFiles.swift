@@ -1,0 +1,134 @@
+/// PEFT's two files of an adapter: `adapter_config.json` and `adapter_model.safetensors`.
+extension Adapter {
+  static let configurationFile = "adapter_config.json"
+  static let weightsFile = "adapter_model.safetensors"
+
+  /// Whether a directory holds an adapter, whose model is elsewhere.
+  static func isHeld(by directory: String) -> Bool {
+    File.exists("\(directory)/\(configurationFile)") && !File.exists("\(directory)/config.json")
+  }
+
+  /// The directory of the model that an adapter belongs to: what the file names, seen from where the program runs, else
+  /// from the adapter's directory.
+  /// - Throws: `FlowerError` of kind `data` if neither is a model directory.
+  static func base(of directory: String) throws -> String {
+    let path = "\(directory)/\(configurationFile)"
+    let fields = try JSONFields(JSON(contentsOf: path), path: path)
+    let name = try fields.string("base_model_name_or_path")
+    guard !name.isEmpty, !name.utf8.contains(0) else {
+      throw fields.error("base_model_name_or_path", "expected the directory of a model, found \(name.quoted)")
+    }
+    let places = name.hasPrefix("/") ? [name] : [name, "\(directory)/\(name)"]
+    guard let found = places.first(where: { File.exists("\($0)/config.json") }) else {
+      throw fields.error(
+        "base_model_name_or_path",
+        "no model at \(places.joined(separator: " or ")); put the directory of the model that was adapted here")
+    }
+    return found
+  }
+
+  /// Reads the adapter of a directory.
+  /// - Throws: `FlowerError` of kind `data` naming file and key or tensor, also for what is not implemented.
+  convenience init(directory: String, of model: ModelConfiguration) throws {
+    let path = "\(directory)/\(Self.configurationFile)"
+    try self.init(Configuration(JSONFields(JSON(contentsOf: path), path: path)), of: model)
+    let reader = try SafeTensorsReader(path: "\(directory)/\(Self.weightsFile)")
+    guard reader.tensors.count == list.parameters.count else {
+      let known = Set(list.parameters.map { Array($0.name.utf8) })
+      let extra = reader.tensors.first { !known.contains(Array($0.name.utf8)) }
+      throw FlowerError(
+        .data,
+        "\(reader.path): has \(reader.tensors.count) tensors, \(path) describes \(list.parameters.count)"
+          + (extra.map { "; \($0.name.quoted) is not one of them" } ?? ""))
+    }
+    for parameter in list.parameters {
+      try reader.readFinite(
+        reader.tensor(parameter.name, shape: parameter.shape), into: weights.view(parameter.range))
+    }
+  }
+
+  /// Writes both files into a directory.
+  /// - Parameter base: what `base_model_name_or_path` says.
+  func write(directory: String, base: String) throws {
+    try AtomicFile.write(
+      configuration.json(base: base).serialized(pretty: true) + [0x0A], to: "\(directory)/\(Self.configurationFile)")
+    var writer = try SafeTensorsWriter(
+      path: "\(directory)/\(Self.weightsFile)",
+      tensors: list.parameters.map { SafeTensors.Entry(name: $0.name, dtype: .f32, shape: $0.shape) })
+    for parameter in list.parameters { try writer.write(UnsafeBufferPointer(weights.view(parameter.range))) }
+    try writer.finish()
+  }
+}
+
+extension Adapter.Configuration {
+  /// Largest rank that is accepted; no size overflows under it.
+  static let rankLimit = 1 << 12
+
+  /// Reads `adapter_config.json`. Dropout is for training elsewhere and means nothing to an adapter that is there.
+  init(_ fields: JSONFields) throws {
+    guard try fields.string("peft_type") == "LORA" else {
+      throw fields.error("peft_type", "is \(fields["peft_type"]!), only \"LORA\" is implemented")
+    }
+    // What would silently compute another model if it were ignored.
+    for key in ["use_rslora", "use_dora", "use_qalora", "fan_in_fan_out", "lora_bias"]
+    where try fields.bool(key, default: false) { throw fields.error(key, "is not implemented") }
+    guard try fields.string("bias", default: "none") == "none" else {
+      throw fields.error("bias", "trained biases are not implemented, only \"none\"")
+    }
+    for key in [
+      "modules_to_save", "layers_to_transform", "layers_pattern", "rank_pattern", "alpha_pattern", "exclude_modules",
+      "target_parameters", "trainable_token_indices", "layer_replication", "alora_invocation_tokens", "corda_config",
+      "eva_config", "megatron_config", "loftq_config",
+    ] where fields[key].map({ $0.array?.isEmpty != true && $0.object?.isEmpty != true }) == true {
+      throw fields.error(key, "is not implemented")
+    }
+    let rank = try fields.int("r")
+    guard 1...Self.rankLimit ~= rank else { throw fields.error("r", "is \(rank), expected 1 to \(Self.rankLimit)") }
+    let alpha = try fields.double("lora_alpha")
+    guard alpha.isFinite, alpha > 0, alpha <= 1e6 else {
+      throw fields.error("lora_alpha", "is \(alpha), expected more than 0, at most 1e6")
+    }
+    let targets = try fields.array("target_modules").map { name in
+      guard let module = name.string.flatMap(Module.init(rawValue:)) else {
+        throw fields.error(
+          "target_modules",
+          "\(name) is not implemented, only \(Module.allCases.map(\.rawValue).joined(separator: ", "))")
+      }
+      return module
+    }
+    guard !targets.isEmpty else { throw fields.error("target_modules", "is empty") }
+    self.init(rank: rank, alpha: alpha, targets: targets)
+  }
+
+  /// `adapter_config.json`.
+  func json(base: String) -> JSON {
+    [
+      "peft_type": "LORA", "task_type": "CAUSAL_LM", "base_model_name_or_path": JSON(base), "r": JSON(rank),
+      "lora_alpha": JSON(alpha), "lora_dropout": 0.0, "target_modules": .array(targets.map { JSON($0.rawValue) }),
+      "bias": "none", "fan_in_fan_out": false, "use_rslora": false, "use_dora": false, "inference_mode": true,
+    ]
+  }
+}
+
+extension Transformer {
+  /// Adds the adapter to the weights, which are then the model that both were together: W ← W + α / r · B·A.
+  public func mergeAdapter() {
+    guard let adapter else { return }
+    let rank = adapter.configuration.rank
+    for (index, layer) in layout.layers.enumerated() {
+      for linear in [layer.q, layer.kv, layer.o, layer.gateUp, layer.down] {
+        var weight = weights.base + linear.weight
+        for module in linear.modules {
+          let width = module.width(configuration).output
+          if let slot = adapter.slot(index, module) {
+            Gemm.multiply(
+              width, linear.input, rank, alpha: adapter.configuration.scale, adapter.weights.base + slot.b, lda: rank,
+              adapter.weights.base + slot.a, ldb: linear.input, beta: 1, weight, ldc: linear.input)
+          }
+          weight += width * linear.input
+        }
+      }
+    }
+    self.adapter = nil
+  }
+}
