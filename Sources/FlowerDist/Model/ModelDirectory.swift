@@ -5,22 +5,31 @@ public struct ModelDirectory {
   public var transformer: Transformer
   public var tokenizer: Tokenizer
   public var metadata: FlowerMetadata?
+  /// Of the directory that the model began from, to be written with it; `nil` for a model made here, and unless asked for.
+  public var sideFiles: SideFiles?
+  /// Element type of the weights in the files that they were read from.
+  private var storedType = SafeTensors.DType.f32
 
-  public init(transformer: Transformer, tokenizer: Tokenizer, metadata: FlowerMetadata?) {
+  public init(
+    transformer: Transformer, tokenizer: Tokenizer, metadata: FlowerMetadata?, sideFiles: SideFiles? = nil
+  ) {
     self.transformer = transformer
     self.tokenizer = tokenizer
     self.metadata = metadata
+    self.sideFiles = sideFiles
   }
 
   /// Reads `config.json`, the weights as fp32, `tokenizer.json` and, if it is there, `flower.json`.
   ///
+  /// - Parameter keepingSideFiles: whether the model will be written again.
   /// - Throws: `FlowerError` of kind `data` naming the file; also for weights that are not finite.
-  public init(contentsOf path: String) throws {
+  public init(contentsOf path: String, keepingSideFiles: Bool = false) throws {
     transformer = Transformer(try ModelConfiguration(directory: path))
-    try transformer.readWeights(directory: path)
+    storedType = try transformer.readWeights(directory: path)
     tokenizer = try Tokenizer(contentsOf: "\(path)/tokenizer.json")
     metadata =
       File.exists("\(path)/\(FlowerMetadata.fileName)") ? try FlowerMetadata(directory: path) : nil
+    sideFiles = keepingSideFiles ? try SideFiles(directory: path) : nil
     if tokenizer.vocabularySize > transformer.configuration.vocabularySize {
       throw FlowerError(
         .data,
@@ -29,36 +38,71 @@ public struct ModelDirectory {
     }
   }
 
-  /// Writes the files into an existing directory. `maximumPositions`: longest sequence that others should feed it.
-  func write(to path: String, maximumPositions: Int) throws {
-    let terminator = metadata?.terminatorToken ?? 0
-    let configuration = transformer.configuration
-    try AtomicFile.write(
-      configuration.json(maximumPositions: maximumPositions, terminator: terminator).serialized(pretty: true),
-      to: "\(path)/config.json")
-    let generation: JSON = ["eos_token_id": JSON(terminator), "do_sample": false]
-    try AtomicFile.write(generation.serialized(pretty: true), to: "\(path)/generation_config.json")
-    try tokenizer.write(to: "\(path)/tokenizer.json")
+  /// Element type of the weights that training began from, whatever the checkpoints since have.
+  public var baseType: SafeTensors.DType { metadata?.baseType ?? storedType }
+
+  /// Writes the files into an existing directory.
+  /// - Parameters:
+  ///   - maximumPositions: longest sequence that others should feed it; side files may know of a longer one.
+  ///   - dtype: of the weights, F32 or BF16.
+  ///   - maximumShard: bytes of weights in a file.
+  func write(
+    to path: String, maximumPositions: Int = 0, dtype: SafeTensors.DType = .f32,
+    maximumShard: Int = SafeTensors.maximumShard
+  ) throws {
+    func write(_ json: JSON, _ name: String) throws {
+      try AtomicFile.write(json.serialized(pretty: true), to: "\(path)/\(name)")
+    }
+    let terminator = metadata?.terminatorToken
+    let configuration = transformer.configuration.json(
+      maximumPositions: maximumPositions, terminator: terminator ?? 0, dtype: dtype)
+    if let sideFiles {
+      try write(sideFiles.configuration(with: configuration), "config.json")
+      if let generation = sideFiles.generation(terminator: terminator) {
+        try write(generation, "generation_config.json")
+      }
+      for file in sideFiles.files { try AtomicFile.write(file.bytes, to: "\(path)/\(file.name)") }
+    } else {
+      try write(configuration, "config.json")
+      try write(["eos_token_id": JSON(terminator ?? 0), "do_sample": false], "generation_config.json")
+      try tokenizer.write(to: "\(path)/tokenizer.json")
+    }
     try metadata?.write(directory: path)
-    try transformer.writeWeights(directory: path)
+    try transformer.writeWeights(directory: path, dtype: dtype, maximumShard: maximumShard)
   }
 }
 
 extension Transformer {
   /// Reads the weights of a model directory; each tensor's shape is checked.
-  func readWeights(directory: String) throws {
+  /// - Returns: the element type of its input embedding.
+  func readWeights(directory: String) throws -> SafeTensors.DType {
     let source = try ModelWeights(directory: directory)
     for parameter in layout.parameters {
       try source.read(parameter.name, shape: parameter.shape, into: weights.view(parameter.range))
     }
+    return source[layout.parameters[0].name]?.dtype ?? .f32
   }
 
-  func writeWeights(directory: String) throws {
-    var writer = try SafeTensorsWriter(
-      path: "\(directory)/model.safetensors",
-      tensors: layout.parameters.map { SafeTensors.Entry(name: $0.name, dtype: .f32, shape: $0.shape) })
-    for parameter in layout.parameters { try writer.write(UnsafeBufferPointer(weights.view(parameter.range))) }
-    try writer.finish()
+  /// Writes `model.safetensors`, or shards with `model.safetensors.index.json` if it would be larger than `maximumShard`.
+  func writeWeights(directory: String, dtype: SafeTensors.DType, maximumShard: Int) throws {
+    let tensors = layout.parameters.map { SafeTensors.Entry(name: $0.name, dtype: dtype, shape: $0.shape) }
+    let shards = SafeTensors.shards(tensors, maximum: maximumShard)
+    var map: [JSON.Member] = []
+    for (index, shard) in shards.enumerated() {
+      let name = shards.count == 1 ? "model.safetensors" : SafeTensors.fileName("model", index + 1, of: shards.count)
+      var writer = try SafeTensorsWriter(path: "\(directory)/\(name)", tensors: Array(tensors[shard]))
+      for parameter in layout.parameters[shard] {
+        try writer.write(UnsafeBufferPointer(weights.view(parameter.range)))
+        map.append(JSON.Member(parameter.name, JSON(name)))
+      }
+      try writer.finish()
+    }
+    if shards.count == 1 { return }
+    let index: JSON = [
+      "metadata": ["total_parameters": JSON(layout.count), "total_size": JSON(layout.count * dtype.size)],
+      "weight_map": .object(map),
+    ]
+    try AtomicFile.write(index.serialized(pretty: true) + [0x0A], to: "\(directory)/model.safetensors.index.json")
   }
 
   /// SHA-256 of all weights, to compare ranks and runs bit by bit.

@@ -5,6 +5,10 @@ public struct RunSetup {
   public var recipe: Recipe
   public var catalogue: Catalogue
   public var transformer: Transformer
+  /// Of the directory that the model was read from, for the checkpoints; rank zero needs them alone.
+  var sideFiles: SideFiles?
+  /// Element type of the weights that training began from; `nil` if it began from random ones.
+  private let baseType: SafeTensors.DType?
   /// What a resumed run must share.
   let course: RunCourse
   /// Tokens of the longest title.
@@ -19,7 +23,7 @@ public struct RunSetup {
     self.recipe = recipe
     let dataset = try Self.dataset(recipe.data, seed: recipe.training.seed)
     let source = checkpoint ?? recipe.model.path
-    let model = try source.map { try ModelDirectory(contentsOf: $0) }
+    let model = try source.map { try ModelDirectory(contentsOf: $0, keepingSideFiles: true) }
     let tokenizer = try model?.tokenizer ?? Self.tokenizer(recipe, dataset)
     catalogue = try Catalogue(
       dataset: dataset, tokenizer: tokenizer, prompt: recipe.prompt, terminator: recipe.tokenizer.terminator,
@@ -33,6 +37,9 @@ public struct RunSetup {
       transformer = Transformer(configuration)
       transformer.initialize(seed: recipe.training.seed, std: recipe.model.initialStd)
     }
+    sideFiles = model?.sideFiles
+    // The checkpoints of a run from random weights say nothing of a base, the first as well as the later ones.
+    baseType = recipe.model.path == nil ? nil : model?.baseType
     course = RunCourse(recipe, data: dataset.digest)
     longestTitle = Int(catalogue.tree.depth.max()!)
     try samplePrompts()
@@ -104,7 +111,9 @@ public struct RunSetup {
       transformer: transformer, tokenizer: catalogue.tokenizer,
       metadata: FlowerMetadata(
         prompt: recipe.prompt, terminator: recipe.tokenizer.terminator, terminatorToken: catalogue.tree.terminator,
-        support: recipe.objective.support, reward: recipe.reward, catalogueDigest: catalogue.dataset.digest))
+        support: recipe.objective.support, reward: recipe.reward, catalogueDigest: catalogue.dataset.digest,
+        baseType: baseType),
+      sideFiles: sideFiles)
   }
 
   /// Longest sequence of prompt and title.

@@ -33,8 +33,10 @@ public final class TrainingLoop {
     if start == .fresh { try communicator.together { if communicator.isRoot { try RunDirectory.checkNew(recipe) } } }
     let (checkpoint, notes) = try Self.checkpoint(store, recipe, start, communicator)
     let state = try communicator.together { try checkpoint.map { try TrainerState(directory: $0) } }
-    setup = try communicator.together { try RunSetup(recipe, checkpoint: checkpoint) }
-    try communicator.agree(Self.facts(setup))
+    var made = try communicator.together { try RunSetup(recipe, checkpoint: checkpoint) }
+    try communicator.agree(Self.facts(made))
+    if !communicator.isRoot { made.sideFiles = nil }
+    setup = made
     let language = LanguageModel(setup.transformer)
     trainer = try Trainer(recipe, setup.catalogue, language, communicator)
     validation = Validation(
@@ -239,6 +241,7 @@ public final class TrainingLoop {
   private static func facts(_ setup: RunSetup) -> [(name: String, value: String)] {
     [
       ("the data", setup.catalogue.dataset.digest), ("the initial weights", setup.transformer.digest),
+      ("the files beside them", setup.sideFiles?.digest ?? "none"),
       ("the BLAS kernel (OPENBLAS_CORETYPE sets it)", Gemm.kernelName), ("BLAS threads", String(Gemm.threads)),
     ]
   }
