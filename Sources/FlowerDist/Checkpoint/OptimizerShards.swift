@@ -6,8 +6,7 @@ enum OptimizerShards {
   private static let moments = ["exp_avg", "exp_avg_sq"]
 
   static func fileName(rank: Int, of ranks: Int) -> String {
-    func digits(_ n: Int) -> String { String(repeating: "0", count: max(0, 5 - String(n).count)) + String(n) }
-    return "trainer/optimizer-\(digits(rank))-of-\(digits(ranks)).safetensors"
+    SafeTensors.fileName("trainer/optimizer", rank, of: ranks)
   }
 
   /// A part of one parameter within one owned interval.

@@ -10,10 +10,11 @@ public struct ServedModel {
   /// - Parameters:
   ///   - path: a model directory, a checkpoint, or a run (its best checkpoint, else its newest).
   ///   - data: a dataset directory; `nil` takes the data that a run was trained on.
-  public init(path: String, data: String?) throws {
+  ///   - host: the weights, if they have been read already.
+  public init(path: String, data: String?, host: HostWeights? = nil) throws {
     self.path = try Self.modelDirectory(path)
     let dataset = try Self.dataset(data, of: path)
-    let model = try ModelDirectory(contentsOf: self.path)
+    let model = try ModelDirectory(contentsOf: self.path, host: host)
     guard let metadata = model.metadata else {
       throw FlowerError(
         .data,
@@ -40,7 +41,7 @@ public struct ServedModel {
 
   /// Where the model of `path` is.
   public static func modelDirectory(_ path: String) throws -> String {
-    if File.exists("\(path)/config.json") { return path }
+    if File.exists("\(path)/config.json") || Adapter.isHeld(by: path) { return path }
     if File.exists("\(path)/checkpoints") {
       let store = CheckpointStore(runDirectory: path)
       if let best = try store.best() { return best.path }

@@ -2,7 +2,7 @@
 ///
 /// A starts random and B zero, so a new adapter changes nothing. Dropout is not implemented.
 public final class Adapter {
-  public struct Configuration: Equatable, Sendable {
+  public struct Configuration: Equatable, Sendable, CustomStringConvertible {
     /// r, the width between A and B.
     public var rank: Int
     /// α; what the adapters add is multiplied by α / r.
@@ -17,6 +17,10 @@ public final class Adapter {
     }
 
     var scale: Float { Float(alpha / Double(rank)) }
+
+    public var description: String {
+      "rank \(rank), alpha \(alpha), targets \(targets.map(\.rawValue).joined(separator: ", "))"
+    }
   }
 
   /// Offsets of one module's matrices in the arena.

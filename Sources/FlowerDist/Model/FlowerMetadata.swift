@@ -14,10 +14,15 @@ public struct FlowerMetadata: Equatable, Sendable {
   public var reward: Recipe.Reward
   /// SHA-256 of the catalogue, hexadecimal.
   public var catalogueDigest: String
+  /// Element type of the weights that training began from; `nil` if it began from random ones.
+  public var baseType: SafeTensors.DType?
+  /// SHA-256 of the weights that an adapter was trained on; `nil` where the weights are here.
+  public var baseDigest: String?
 
   public init(
     prompt: Recipe.Prompt, terminator: String, terminatorToken: Int32, support: Recipe.Objective.Support,
-    reward: Recipe.Reward, catalogueDigest: String
+    reward: Recipe.Reward, catalogueDigest: String, baseType: SafeTensors.DType? = nil,
+    baseDigest: String? = nil
   ) {
     self.prompt = prompt
     self.terminator = terminator
@@ -25,6 +30,8 @@ public struct FlowerMetadata: Equatable, Sendable {
     self.support = support
     self.reward = reward
     self.catalogueDigest = catalogueDigest
+    self.baseType = baseType
+    self.baseDigest = baseDigest
   }
 
   /// Reads `flower.json` of a model directory.
@@ -65,6 +72,8 @@ public struct FlowerMetadata: Equatable, Sendable {
       throw reward.error("smoothing", "is \(self.reward.smoothing), expected at least 0")
     }
     catalogueDigest = try fields.string("catalogue_sha256")
+    baseType = try fields["base_dtype"].map { _ in try fields.choice("base_dtype") }
+    baseDigest = try fields["base_sha256"].map { _ in try fields.string("base_sha256") }
   }
 
   /// Writes `flower.json` into a model directory, atomically.
@@ -74,19 +83,26 @@ public struct FlowerMetadata: Equatable, Sendable {
   }
 
   private var json: JSON {
-    [
-      "format_version": JSON(Self.formatVersion),
-      "prompt": [
-        "template": JSON(prompt.template), "separator": JSON(prompt.separator),
-        "history_length": JSON(prompt.historyLength), "max_tokens": JSON(prompt.maxTokens),
-      ],
-      "terminator": ["text": JSON(terminator), "token": JSON(terminatorToken)],
-      "support": JSON(support.rawValue),
-      "reward": [
-        "weight": JSON(reward.weight.rawValue), "smoothing": JSON(reward.smoothing), "beta": JSON(reward.beta),
-        "gamma": JSON(reward.gamma),
-      ],
-      "catalogue_sha256": JSON(catalogueDigest),
+    var members: [JSON.Member] = [
+      .init("format_version", JSON(Self.formatVersion)),
+      .init(
+        "prompt",
+        [
+          "template": JSON(prompt.template), "separator": JSON(prompt.separator),
+          "history_length": JSON(prompt.historyLength), "max_tokens": JSON(prompt.maxTokens),
+        ]),
+      .init("terminator", ["text": JSON(terminator), "token": JSON(terminatorToken)]),
+      .init("support", JSON(support.rawValue)),
+      .init(
+        "reward",
+        [
+          "weight": JSON(reward.weight.rawValue), "smoothing": JSON(reward.smoothing), "beta": JSON(reward.beta),
+          "gamma": JSON(reward.gamma),
+        ]),
+      .init("catalogue_sha256", JSON(catalogueDigest)),
     ]
+    if let baseType { members.append(.init("base_dtype", JSON(baseType.rawValue))) }
+    if let baseDigest { members.append(.init("base_sha256", JSON(baseDigest))) }
+    return .object(members)
   }
 }

@@ -15,7 +15,7 @@ public struct Inspection: CustomStringConvertible, Sendable {
     }
     let isRun = File.exists("\(path)/config.yaml")
     let isCheckpoint = File.exists("\(path)/\(CheckpointManifest.fileName)")
-    let isDataset = !isRun && !isCheckpoint && !File.exists("\(path)/config.json")
+    let isDataset = !isRun && !isCheckpoint && !File.exists("\(path)/config.json") && !Adapter.isHeld(by: path)
     if tokenizer != nil && !isDataset {
       throw FlowerError(.usage, "--tokenizer: goes with a dataset, but \(path) has a tokenizer of its own")
     }
@@ -89,6 +89,9 @@ public struct Inspection: CustomStringConvertible, Sendable {
       (key: "vocabulary", value: "\(c.vocabularySize), of which the tokenizer has \(model.tokenizer.vocabularySize)"),
       (key: "weights", value: "digest \(model.transformer.digest.prefix(16))"),
     ]
+    if let adapter = model.transformer.adapter, let base = model.base {
+      rows.append((key: "adapter", value: "\(adapter.configuration), of \(base)"))
+    }
     if let metadata = model.metadata {
       rows += [
         (key: "prompt", value: metadata.prompt.template.quoted),

@@ -12,7 +12,7 @@ struct RunPlan {
     rows = [
       ("run", RunDirectory.path(recipe)),
       ("model", Self.model(setup.transformer.configuration)),
-      ("parameters", NumberText.compact(Double(setup.transformer.layout.count))),
+      ("parameters", Self.parameters(setup.transformer)),
       ("data", Self.data(setup.catalogue.dataset)),
       ("tree", Self.tree(setup.catalogue.tree)),
       ("longest", "prompt \(setup.longestPrompt) tokens\(cut), title \(setup.longestTitle)"),
@@ -28,6 +28,13 @@ struct RunPlan {
   private static func model(_ c: ModelConfiguration) -> String {
     "\(c.architecture.name), \(c.layers) layers, hidden \(c.hiddenSize),"
       + " \(c.heads)/\(c.kvHeads) heads, vocabulary \(c.vocabularySize)"
+  }
+
+  private static func parameters(_ transformer: Transformer) -> String {
+    let all = NumberText.compact(Double(transformer.layout.count))
+    guard let adapter = transformer.adapter else { return all }
+    return "\(all), of which none is trained, and \(NumberText.compact(Double(adapter.list.count))) in adapters of rank"
+      + " \(adapter.configuration.rank)"
   }
 
   private static func data(_ dataset: Dataset) -> String {

@@ -5,6 +5,12 @@ public struct RunSetup {
   public var recipe: Recipe
   public var catalogue: Catalogue
   public var transformer: Transformer
+  /// Of the directory that the model was read from, for the checkpoints; rank zero needs them alone.
+  var sideFiles: SideFiles?
+  /// Element type of the weights that training began from; `nil` if it began from random ones.
+  private let baseType: SafeTensors.DType?
+  /// The directory and the SHA-256 of the model that adapters are trained for.
+  private var base: (directory: String, digest: String)?
   /// What a resumed run must share.
   let course: RunCourse
   /// Tokens of the longest title.
@@ -14,12 +20,14 @@ public struct RunSetup {
   public var sampledPrompts = 0
   public var cutPrompts = 0
 
-  /// - Parameter checkpoint: where weights and tokenizer come from instead of the recipe's start.
-  public init(_ recipe: Recipe, checkpoint: String? = nil) throws {
+  /// - Parameters:
+  ///   - checkpoint: where weights and tokenizer come from instead of the recipe's start.
+  ///   - host: weights that stay as they are, if they have been read already.
+  public init(_ recipe: Recipe, checkpoint: String? = nil, host: HostWeights? = nil) throws {
     self.recipe = recipe
     let dataset = try Self.dataset(recipe.data, seed: recipe.training.seed)
     let source = checkpoint ?? recipe.model.path
-    let model = try source.map { try ModelDirectory(contentsOf: $0) }
+    let model = try source.map { try ModelDirectory(contentsOf: $0, keepingSideFiles: true, host: host) }
     let tokenizer = try model?.tokenizer ?? Self.tokenizer(recipe, dataset)
     catalogue = try Catalogue(
       dataset: dataset, tokenizer: tokenizer, prompt: recipe.prompt, terminator: recipe.tokenizer.terminator,
@@ -33,9 +41,41 @@ public struct RunSetup {
       transformer = Transformer(configuration)
       transformer.initialize(seed: recipe.training.seed, std: recipe.model.initialStd)
     }
+    if let model, let source { base = try Self.adapt(model, source, recipe) }
+    sideFiles = model?.sideFiles
+    // The checkpoints of a run from random weights say nothing of a base, the first as well as the later ones.
+    baseType = recipe.model.path == nil ? nil : model?.baseType
     course = RunCourse(recipe, data: dataset.digest)
     longestTitle = Int(catalogue.tree.depth.max()!)
     try samplePrompts()
+  }
+
+  /// Gives the model the adapters that the recipe asks for: those that it has, or new ones. Where it asks for none, the
+  /// model's become part of its weights.
+  /// - Returns: directory and digest of the model that they are trained for.
+  private static func adapt(
+    _ model: ModelDirectory, _ source: String, _ recipe: Recipe
+  ) throws -> (directory: String, digest: String)? {
+    let transformer = model.transformer
+    guard recipe.lora.rank > 0 else {
+      transformer.mergeAdapter()
+      return nil
+    }
+    let wanted = Adapter.Configuration(
+      rank: recipe.lora.rank, alpha: recipe.lora.alpha, targets: recipe.lora.targets.modules)
+    if let adapter = transformer.adapter {
+      guard adapter.configuration == wanted else {
+        throw FlowerError(
+          .usage,
+          "lora: \(source) has adapters with \(adapter.configuration), the recipe asks for \(wanted); expected the same, or"
+            + " lora.rank 0 to train all weights of both together")
+      }
+    } else {
+      let adapter = Adapter(wanted, of: transformer.configuration)
+      adapter.initialize(seed: recipe.training.seed)
+      transformer.adapter = adapter
+    }
+    return (model.base ?? source, transformer.frozenDigest)
   }
 
   /// What a recipe may ask of these data.
@@ -104,7 +144,9 @@ public struct RunSetup {
       transformer: transformer, tokenizer: catalogue.tokenizer,
       metadata: FlowerMetadata(
         prompt: recipe.prompt, terminator: recipe.tokenizer.terminator, terminatorToken: catalogue.tree.terminator,
-        support: recipe.objective.support, reward: recipe.reward, catalogueDigest: catalogue.dataset.digest))
+        support: recipe.objective.support, reward: recipe.reward, catalogueDigest: catalogue.dataset.digest,
+        baseType: baseType, baseDigest: base?.digest),
+      sideFiles: sideFiles, base: base?.directory)
   }
 
   /// Longest sequence of prompt and title.

@@ -33,8 +33,11 @@ public final class TrainingLoop {
     if start == .fresh { try communicator.together { if communicator.isRoot { try RunDirectory.checkNew(recipe) } } }
     let (checkpoint, notes) = try Self.checkpoint(store, recipe, start, communicator)
     let state = try communicator.together { try checkpoint.map { try TrainerState(directory: $0) } }
-    setup = try communicator.together { try RunSetup(recipe, checkpoint: checkpoint) }
-    try communicator.agree(Self.facts(setup))
+    let host = try recipe.lora.rank > 0 ? HostWeights.load(checkpoint ?? recipe.model.path!, communicator) : nil
+    var made = try communicator.together { try RunSetup(recipe, checkpoint: checkpoint, host: host) }
+    try communicator.agree(Self.facts(made))
+    if !communicator.isRoot { made.sideFiles = nil }
+    setup = made
     let language = LanguageModel(setup.transformer, checkpointing: recipe.training.activationCheckpointing)
     trainer = try Trainer(recipe, setup.catalogue, language, communicator)
     validation = Validation(
@@ -78,7 +81,8 @@ public final class TrainingLoop {
   /// The resolved recipe with what it will need, in words; nothing is written.
   public static func plan(_ recipe: Recipe, _ communicator: any Communicator) throws -> String {
     try communicator.agree(facts(recipe))
-    let setup = try communicator.together { try RunSetup(recipe) }
+    let host = try recipe.lora.rank > 0 ? HostWeights.load(recipe.model.path!, communicator) : nil
+    let setup = try communicator.together { try RunSetup(recipe, host: host) }
     let trainer = try Trainer(recipe, setup.catalogue, LanguageModel(setup.transformer), communicator)
     let environment = Environment(communicator, catalogue: setup.catalogue)
     let rows = RunPlan(setup, trainer, communicator).rows + environment.rows
@@ -239,6 +243,7 @@ public final class TrainingLoop {
   private static func facts(_ setup: RunSetup) -> [(name: String, value: String)] {
     [
       ("the data", setup.catalogue.dataset.digest), ("the initial weights", setup.transformer.digest),
+      ("the files beside them", setup.sideFiles?.digest ?? "none"),
       ("the BLAS kernel (OPENBLAS_CORETYPE sets it)", Gemm.kernelName), ("BLAS threads", String(Gemm.threads)),
     ]
   }
