@@ -267,6 +267,7 @@ private let valid = """
     recipe.model = .init(
       path: "m", architecture: .llama, hiddenSize: 1, layers: 1, heads: 1, kvHeads: 1, headDim: 2, intermediateSize: 1,
       tieEmbeddings: false, ropeTheta: 1, rmsNormEps: 0.5, initialStd: 1)
+    recipe.lora = .init(rank: 1, alpha: 1, targets: ModuleSet([.q]))
     recipe.data = .init(path: "d", generated: 2, generatedExamples: 10)
     recipe.prompt = .init(template: "t", separator: "s", historyLength: 1, maxTokens: 1)
     recipe.tokenizer = .init(path: "t", kind: .bytes, vocabularySize: 256, terminator: "x")
@@ -278,7 +279,7 @@ private let valid = """
       learningRate: 1, schedule: .linear, warmupSteps: 0, finalFraction: 1, weightDecay: 0, beta1: 0, beta2: 0,
       epsilon: 1, clipNorm: 0)
     recipe.training = .init(
-      globalBatch: 1, grains: 1, microBatch: 1, steps: 1, epochs: 1, seed: 0, logEvery: 1)
+      globalBatch: 1, grains: 1, microBatch: 1, activationCheckpointing: true, steps: 1, epochs: 1, seed: 0, logEvery: 1)
     recipe.validation = .init(every: 1, metric: .ndcgAt10, examples: 1, patience: 1)
     recipe.checkpoint = .init(every: 1, keep: 1, keepBest: false)
     (recipe.evaluation.beam, recipe.evaluation.excludeHistory, recipe.evaluation.examples) = (21, true, 1)

@@ -31,7 +31,7 @@ extension Adapter {
   /// - Throws: `FlowerError` of kind `data` naming file and key or tensor, also for what is not implemented.
   convenience init(directory: String, of model: ModelConfiguration) throws {
     let path = "\(directory)/\(Self.configurationFile)"
-    try self.init(Configuration(JSONFields(JSON(contentsOf: path), path: path)), of: model)
+    try self.init(Configuration(JSON(contentsOf: path), path: path), of: model)
     let reader = try SafeTensorsReader(path: "\(directory)/\(Self.weightsFile)")
     guard reader.tensors.count == list.parameters.count else {
       let known = Set(list.parameters.map { Array($0.name.utf8) })
@@ -64,23 +64,26 @@ extension Adapter.Configuration {
   /// Largest rank that is accepted; no size overflows under it.
   static let rankLimit = 1 << 12
 
-  /// Reads `adapter_config.json`. Dropout is for training elsewhere and means nothing to an adapter that is there.
-  init(_ fields: JSONFields) throws {
+  /// What is read, and what means nothing to an adapter that is trained: how it was, and for whom.
+  private static let known: Set = [
+    "peft_type", "bias", "r", "lora_alpha", "target_modules", "base_model_name_or_path", "lora_dropout",
+    "init_lora_weights", "inference_mode", "task_type", "revision", "peft_version", "auto_mapping", "megatron_core",
+    "qalora_group_size",
+  ]
+
+  /// Reads `adapter_config.json`.
+  init(_ json: JSON, path: String) throws {
+    let fields = try JSONFields(json, path: path)
     guard try fields.string("peft_type") == "LORA" else {
       throw fields.error("peft_type", "is \(fields["peft_type"]!), only \"LORA\" is implemented")
     }
-    // What would silently compute another model if it were ignored.
-    for key in ["use_rslora", "use_dora", "use_qalora", "fan_in_fan_out", "lora_bias"]
-    where try fields.bool(key, default: false) { throw fields.error(key, "is not implemented") }
     guard try fields.string("bias", default: "none") == "none" else {
       throw fields.error("bias", "trained biases are not implemented, only \"none\"")
     }
-    for key in [
-      "modules_to_save", "layers_to_transform", "layers_pattern", "rank_pattern", "alpha_pattern", "exclude_modules",
-      "target_parameters", "trainable_token_indices", "layer_replication", "alora_invocation_tokens", "corda_config",
-      "eva_config", "megatron_config", "loftq_config",
-    ] where fields[key].map({ $0.array?.isEmpty != true && $0.object?.isEmpty != true }) == true {
-      throw fields.error(key, "is not implemented")
+    // PEFT's variants of LoRA are keys that are null, false or empty unless used, and new ones come all the time.
+    for (key, value) in (json.object ?? []).lazy.map({ ($0.key, $0.value) }) where !Self.known.contains(key) {
+      let isUnused = value.isNull || value.bool == false || value.array?.isEmpty == true || value.object?.isEmpty == true
+      if !isUnused { throw fields.error(key, "is not implemented") }
     }
     let rank = try fields.int("r")
     guard 1...Self.rankLimit ~= rank else { throw fields.error("r", "is \(rank), expected 1 to \(Self.rankLimit)") }

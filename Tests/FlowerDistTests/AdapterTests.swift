@@ -1,0 +1,177 @@
+import Foundation
+import Testing
+
+@testable import FlowerDist
+
+/// Low-rank adapters against the same model with merged weights, in double precision.
+@Suite struct AdapterTests {
+  static let every = Adapter.Configuration(rank: 3, alpha: 5, targets: Module.allCases)
+  static let some = Adapter.Configuration(rank: 2, alpha: 16, targets: [.v, .up, .o])
+
+  /// A model whose adapters are random, B too.
+  static func adapted(_ c: ModelConfiguration, _ configuration: Adapter.Configuration) -> Transformer {
+    let transformer = Transformer.random(c, seed: 4)
+    let adapter = Adapter(configuration, of: c)
+    var random = SeededRandom(8)
+    for index in 0..<adapter.weights.count { adapter.weights.base[index] = .random(in: -0.4...0.4, using: &random) }
+    transformer.adapter = adapter
+    return transformer
+  }
+
+  /// The plain model with W + α/r · B·A for the given numbers of the adapter.
+  static func merged(_ transformer: Transformer, _ numbers: [Double]) -> ReferenceTransformer {
+    let adapter = transformer.adapter!
+    let rank = adapter.configuration.rank
+    var model = ReferenceTransformer(transformer)
+    for a in adapter.list.parameters where a.name.hasSuffix("lora_A.weight") {
+      let b = adapter.list.parameters.first { $0.name == a.name.replacing("lora_A", with: "lora_B") }!
+      let name = a.name.replacing("base_model.model.", with: "").replacing("lora_A.", with: "")
+      let w = transformer.layout.parameters.first { $0.name == name }!
+      #expect(w.shape == [b.shape[0], a.shape[1]])
+      for o in 0..<w.shape[0] {
+        for i in 0..<w.shape[1] {
+          let product = (0..<rank).reduce(0) {
+            $0 + numbers[b.offset + o * rank + $1] * numbers[a.offset + $1 * w.shape[1] + i]
+          }
+          model.weights[w.offset + o * w.shape[1] + i] += adapter.configuration.alpha / Double(rank) * product
+        }
+      }
+    }
+    return model
+  }
+
+  @Test(arguments: ModelConfiguration.awkward, [every, some])
+  func scoresAndSlopes(c: ModelConfiguration, configuration: Adapter.Configuration) {
+    let transformer = Self.adapted(c, configuration)
+    let adapter = transformer.adapter!
+    let language = LanguageModel(transformer)
+    let forest = LanguageModelTests.forest(vocabulary: c.vocabularySize)
+    let numbers = adapter.weights.all.map { Double($0) }
+    let scores = LanguageModelTests.score(language, forest)
+    expectAgreement(scores, forest.answers(Self.merged(transformer, numbers)), tolerance: 2e-5)
+
+    let coefficients = LanguageModelTests.coefficients(scores.count)
+    let gradient = FloatArena(count: adapter.list.count)
+    language.backward(forest.forest, forest.readouts, gradient: coefficients, into: gradient)
+    var random = SeededRandom(5)
+    for parameter in adapter.list.parameters {
+      let direction = random.doubles(parameter.count, in: -1...1)
+      let values = gradient.view(parameter.range).map { Double($0) }
+      func moved(_ step: Double) -> Double {
+        var numbers = numbers
+        for i in 0..<parameter.count { numbers[parameter.offset + i] += step * direction[i] }
+        return zip(forest.answers(Self.merged(transformer, numbers)), coefficients).reduce(0) { $0 + $1.0 * $1.1 }
+      }
+      let slope = (moved(1e-4) - moved(-1e-4)) / 2e-4
+      let product = zip(values, direction).reduce(0) { $0 + $1.0 * $1.1 }
+      let scale = max(values.reduce(0) { $0 + $1 * $1 }.squareRoot(), 1e-2)
+      #expect(abs(slope - product) < 1e-4 * scale, "\(parameter.name): \(product), slope \(slope)")
+    }
+  }
+
+  @Test(arguments: ModelConfiguration.awkward) func mergingChangesNothing(c: ModelConfiguration) {
+    let transformer = Self.adapted(c, Self.every)
+    let forest = LanguageModelTests.forest(vocabulary: c.vocabularySize)
+    let before = LanguageModelTests.score(LanguageModel(transformer), forest)
+    transformer.mergeAdapter()
+    #expect(transformer.adapter == nil)
+    expectAgreement(LanguageModelTests.score(LanguageModel(transformer), forest), before, tolerance: 1e-5)
+  }
+
+  @Test func aNewAdapterChangesNoBit() {
+    let c = ModelConfiguration.awkward[1]
+    let transformer = Transformer.random(c, seed: 4)
+    let forest = LanguageModelTests.forest(vocabulary: c.vocabularySize)
+    let before = LanguageModelTests.score(LanguageModel(transformer), forest)
+    let adapter = Adapter(Self.every, of: c)
+    adapter.initialize(seed: 3)
+    transformer.adapter = adapter
+    let same = LanguageModelTests.score(LanguageModel(transformer), forest) == before
+    #expect(same)
+    for parameter in adapter.list.parameters {
+      let largest = adapter.weights.view(parameter.range).map { abs($0) }.max()!
+      let bound = parameter.name.hasSuffix("lora_B.weight") ? 0 : 1 / Float(parameter.shape[1]).squareRoot()
+      #expect(largest <= bound && largest >= 0.5 * bound, "\(parameter.name)")
+    }
+  }
+
+  @Test func checkpointingChangesNothing() {
+    let c = ModelConfiguration.awkward[3]
+    let transformer = Self.adapted(c, Self.every)
+    let forest = LanguageModelTests.forest(vocabulary: c.vocabularySize)
+    let gradients = [false, true].map { checkpointing in
+      let language = LanguageModel(transformer, checkpointing: checkpointing)
+      let coefficients = LanguageModelTests.coefficients(LanguageModelTests.score(language, forest).count)
+      let gradient = FloatArena(count: transformer.adapter!.list.count)
+      language.backward(forest.forest, forest.readouts, gradient: coefficients, into: gradient)
+      return gradient
+    }
+    let same = gradients[0].all.elementsEqual(gradients[1].all)
+    #expect(same)
+  }
+
+  // MARK: Files
+
+  /// What PEFT writes, with one key changed.
+  private static func peft(_ key: String, _ value: JSON) -> JSON {
+    var members: [JSON.Member] = [
+      .init("peft_type", "LORA"), .init("r", 4), .init("lora_alpha", 8), .init("bias", "none"),
+      .init("target_modules", ["v_proj", "q_proj"]), .init("lora_dropout", 0.1), .init("use_dora", false),
+      .init("modules_to_save", nil), .init("rank_pattern", .object([])), .init("base_model_name_or_path", "base"),
+    ]
+    members.removeAll { $0.key == key }
+    return .object(members + [.init(key, value)])
+  }
+
+  @Test func readsWhatPEFTWrites() throws {
+    let read = try Adapter.Configuration(Self.peft("megatron_core", "megatron.core"), path: "a.json")
+    #expect(read == Adapter.Configuration(rank: 4, alpha: 8, targets: [.q, .v]))
+    #expect(try Adapter.Configuration(read.json(base: "b"), path: "a.json") == read)
+  }
+
+  @Test(arguments: [
+    ("peft_type", "IA3" as JSON), ("use_dora", true), ("use_rslora", true), ("bias", "all"), ("r", 0), ("r", 1_000_000),
+    ("lora_alpha", 0), ("lora_alpha", "8"), ("target_modules", "all-linear"), ("target_modules", []),
+    ("target_modules", ["c_attn"]), ("modules_to_save", ["lm_head"]), ("rank_pattern", ["q_proj": 8] as JSON),
+    ("some_new_variant", ["on": true] as JSON), ("layers_to_transform", [0]),
+  ])
+  func refusesByName(key: String, value: JSON) {
+    let error = flowerError { _ = try Adapter.Configuration(Self.peft(key, value), path: "a.json") }
+    #expect(error?.kind == .data && error?.description.hasPrefix("a.json: \"\(key)\"") == true, "\(String(describing: error))")
+  }
+
+  @Test func filesKeepEveryBit() throws {
+    let scratch = try ScratchDirectory()
+    let c = ModelConfiguration.awkward[0]
+    let adapter = Self.adapted(c, Self.some).adapter!
+    try adapter.write(directory: scratch.path, base: "elsewhere")
+    #expect(Adapter.isHeld(by: scratch.path))
+    let read = try Adapter(directory: scratch.path, of: c)
+    #expect(read.configuration == adapter.configuration && read.list == adapter.list)
+    let same = read.weights.all.elementsEqual(adapter.weights.all)
+    #expect(same)
+    // Its tensors are not those of another shape of model, nor of fewer targets.
+    #expect(flowerError { _ = try Adapter(directory: scratch.path, of: .awkward[3]) }?.kind == .data)
+    try AtomicFile.write(
+      Self.every.json(base: "x").serialized(), to: "\(scratch.path)/\(Adapter.configurationFile)")
+    let error = flowerError { _ = try Adapter(directory: scratch.path, of: c) }
+    #expect(error?.description.contains("adapter_model.safetensors") == true)
+  }
+
+  @Test func theBaseIsFoundFromBothPlaces() throws {
+    let scratch = try ScratchDirectory()
+    let directory = "\(scratch.path)/runs/adapter"
+    try Directory.create(directory)
+    try Directory.create("\(scratch.path)/base")
+    func base(_ name: String) throws -> String {
+      try AtomicFile.write(
+        Self.some.json(base: name).serialized(), to: "\(directory)/\(Adapter.configurationFile)")
+      return try Adapter.base(of: directory)
+    }
+    #expect(flowerError { _ = try base("../../base") }?.description.contains("base_model_name_or_path") == true)
+    try AtomicFile.write("{}", to: "\(scratch.path)/base/config.json")
+    #expect(try base("../../base") == "\(directory)/../../base")
+    #expect(try base("\(scratch.path)/base") == "\(scratch.path)/base")
+    for name in ["Qwen/Qwen2.5-0.5B", "", "a\u{0}b"] { #expect(flowerError { _ = try base(name) }?.kind == .data) }
+  }
+}
