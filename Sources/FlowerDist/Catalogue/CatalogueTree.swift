@@ -141,6 +141,13 @@ public struct CatalogueTree: Sendable {
   /// The title's tokens, without the terminator.
   public func title(ofLeaf index: Int) -> [Int32] { path(toLeaf: index).dropFirst().map { token[$0] } }
 
+  /// Sums over the items of each leaf.
+  public func leafSums(_ byItem: [Double]) -> [Double] {
+    var sums = [Double](repeating: 0, count: leafCount)
+    for (item, value) in byItem.enumerated() { sums[Int(leafOfItem[item])] += value }
+    return sums
+  }
+
   /// The flow of every prefix, F(s) = Σ w over the leaves that begin with s. O(nodes).
   public func flows(of weights: [Double]) -> [Double] {
     precondition(weights.count == leafCount)

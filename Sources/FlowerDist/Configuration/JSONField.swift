@@ -56,8 +56,50 @@ struct JSONField {
   /// Refuses keys other than these.
   func allow(_ keys: [String]) throws {
     for other in try object() where !keys.contains(other.key) {
-      throw member(other.key, other.value).expected("no such key")
+      let near = nearestKey(to: other.key, among: keys).map { "; did you mean \($0)?" } ?? ""
+      throw member(other.key, other.value).expected("no such key" + near)
     }
+  }
+
+  /// An integer of the range, written in digits.
+  func int(in range: ClosedRange<Int>) throws -> Int {
+    guard let int = value?.int, range.contains(int) else { throw expected(Self.integer(in: range)) }
+    return int
+  }
+
+  /// Integers of the range.
+  func ints(in range: ClosedRange<Int>) throws -> [Int] {
+    try array().enumerated().map { index, value in
+      guard let int = value.int, range.contains(int) else {
+        throw element(index, value).expected(Self.integer(in: range))
+      }
+      return int
+    }
+  }
+
+  private static func integer(in range: ClosedRange<Int>) -> String {
+    "an integer from \(range.lowerBound) to \(range.upperBound)"
+  }
+
+  func double(in range: ClosedRange<Double>) throws -> Double {
+    guard let double = value?.double, range.contains(double) else {
+      throw expected(Self.number(in: range))
+    }
+    return double
+  }
+
+  /// Numbers of the range.
+  func doubles(in range: ClosedRange<Double>) throws -> [Double] {
+    try array().enumerated().map { index, value in
+      guard let double = value.double, range.contains(double) else {
+        throw element(index, value).expected(Self.number(in: range))
+      }
+      return double
+    }
+  }
+
+  private static func number(in range: ClosedRange<Double>) -> String {
+    "a number from \(range.lowerBound) to \(range.upperBound)"
   }
 
   func string() throws -> String {

@@ -86,12 +86,18 @@ public struct Recipe: Equatable, Sendable {
   public struct Objective: Equatable, Sendable {
     public enum Name: String, CaseIterable, Sendable { case sft, subtb, tb, db, vargrad, soft }
     public enum Flow: String, CaseIterable, Sendable { case tree, terminating }
+    /// What the terminating flow takes for a title that ends inside another: its reward, or, as published, none.
+    public enum PrefixTitles: String, CaseIterable, Sendable { case exact, published }
     public enum Support: String, CaseIterable, Sendable { case catalogue, vocabulary }
     /// The flow term; `sft` means no flow term (θ is then ignored).
     public var name = Name.subtb
     /// λ of SubTB.
     public var lambda = 1.0
     public var flow = Flow.tree
+    /// For `terminating` only.
+    public var prefixTitles = PrefixTitles.exact
+    /// Tokens between the states whose balance is asked for.
+    public var granularity = 1
     /// Over which tokens the flow term's policy is normalised.
     public var support = Support.catalogue
     /// Over which tokens SFT's policy is normalised.
@@ -101,7 +107,13 @@ public struct Recipe: Equatable, Sendable {
   }
 
   public struct Reward: Equatable, Sendable {
-    public enum Weight: String, CaseIterable, Sendable { case popularity, uniform, power }
+    public enum Weight: String, CaseIterable, Sendable {
+      case popularity, uniform, power, divide
+      case addLog = "add_log"
+
+      /// Whether it needs a preference score.
+      public var isPersonal: Bool { [.power, .divide, .addLog].contains(self) }
+    }
     public var weight = Weight.popularity
     /// Added once to every leaf's training count.
     public var smoothing = 1.0
@@ -109,6 +121,8 @@ public struct Recipe: Equatable, Sendable {
     public var beta = 1.5
     /// γ of `power`: penalty on popularity.
     public var gamma = 0.5
+    /// c of `add_log`: strength of the preference score.
+    public var c = 1.0
   }
 
   public struct Trajectories: Equatable, Sendable {

@@ -40,6 +40,8 @@ extension RecipeField {
     RecipeField("objective.name", \.objective.name),
     RecipeField("objective.lambda", \.objective.lambda, .within(0...10)),
     RecipeField("objective.flow", \.objective.flow),
+    RecipeField("objective.prefix_titles", \.objective.prefixTitles),
+    RecipeField("objective.granularity", \.objective.granularity, .within(1...65_536)),
     RecipeField("objective.support", \.objective.support),
     RecipeField("objective.sft_support", \.objective.sftSupport),
     RecipeField("objective.theta", \.objective.theta, .within(0...1)),
@@ -48,6 +50,7 @@ extension RecipeField {
     RecipeField("reward.smoothing", \.reward.smoothing, .within(0...1e9)),
     RecipeField("reward.beta", \.reward.beta, .within(0...100)),
     RecipeField("reward.gamma", \.reward.gamma, .within(0...100)),
+    RecipeField("reward.c", \.reward.c, .within(0...100)),
 
     RecipeField("trajectories.source", \.trajectories.source),
     RecipeField("trajectories.count", \.trajectories.count, .within(1...65_536)),

@@ -65,14 +65,16 @@ struct RecipeRule: Sendable {
     },
   ]
 
-  private static let objective: [RecipeRule] = [
-    RecipeRule(\.objective.flow, unless: "objective.flow terminating is not implemented yet; use tree") {
-      $0.objective.flow != .terminating
-    },
+  /// What holds for the objective of the verb `score` too.
+  static let objective: [RecipeRule] = [
     RecipeRule(
       \.objective.flow, \.objective.support,
       unless: "objective.flow terminating needs objective.support vocabulary"
     ) { $0.objective.flow != .terminating || $0.objective.support == .vocabulary },
+    RecipeRule(
+      \.objective.granularity, \.objective.name,
+      unless: "objective.name soft compares single tokens: objective.granularity must be 1"
+    ) { $0.objective.granularity == 1 || $0.objective.name != .soft },
     RecipeRule(
       \.trajectories.count, \.objective.name,
       unless: "vargrad compares the trajectories of a prompt: trajectories.count must be at least 2"

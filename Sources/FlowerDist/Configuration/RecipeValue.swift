@@ -128,6 +128,7 @@ extension Recipe.Model.Architecture: RecipeChoice {}
 extension Recipe.Tokenizer.Kind: RecipeChoice {}
 extension Recipe.Objective.Name: RecipeChoice {}
 extension Recipe.Objective.Flow: RecipeChoice {}
+extension Recipe.Objective.PrefixTitles: RecipeChoice {}
 extension Recipe.Objective.Support: RecipeChoice {}
 extension Recipe.Reward.Weight: RecipeChoice {}
 extension Recipe.Trajectories.Source: RecipeChoice {}

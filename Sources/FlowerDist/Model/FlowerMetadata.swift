@@ -68,6 +68,7 @@ public struct FlowerMetadata: Equatable, Sendable {
     self.reward.smoothing = try reward.double("smoothing")
     self.reward.beta = try reward.double("beta")
     self.reward.gamma = try reward.double("gamma")
+    self.reward.c = try reward.double("c", default: Recipe.Reward().c)
     guard self.reward.smoothing >= 0 else {
       throw reward.error("smoothing", "is \(self.reward.smoothing), expected at least 0")
     }
@@ -97,7 +98,7 @@ public struct FlowerMetadata: Equatable, Sendable {
         "reward",
         [
           "weight": JSON(reward.weight.rawValue), "smoothing": JSON(reward.smoothing), "beta": JSON(reward.beta),
-          "gamma": JSON(reward.gamma),
+          "gamma": JSON(reward.gamma), "c": JSON(reward.c),
         ]),
       .init("catalogue_sha256", JSON(catalogueDigest)),
     ]

@@ -156,6 +156,24 @@ final class Head {
     return logProbabilities
   }
 
+  /// Calls `body` with the log-probabilities over the vocabulary of one output after another.
+  func forEachDistribution(
+    queries: Int, hidden: FloatPointer, embedding: FloatPointer,
+    _ body: (_ query: Int, _ logProbabilities: [Double]) -> Void
+  ) {
+    let entries = (0..<queries).map { Readouts.Entry(query: $0, set: 0, offset: 0) }
+    for chunk in entries.chunks(of: chunk) {
+      computeVocabularyLogits(chunk, hidden: hidden, embedding: embedding)
+      for (i, entry) in chunk.enumerated() {
+        let row = UnsafeBufferPointer(start: vocabularyLogits.base + i * vocabularySize, count: vocabularySize)
+        let logSum = logSumExp(row.baseAddress!, vocabularySize)
+        body(entry.query, row.map { Double($0) - logSum })
+      }
+    }
+    // These are no readouts that the backward pass could find again.
+    vocabularyRange = 0..<0
+  }
+
   /// Adds the gradients of `hidden` and, unless it is frozen, of the embedding.
   ///
   /// With g_a the gradient of log π(a): the gradient of logit v is g_v − π(v) Σ_a g_a.

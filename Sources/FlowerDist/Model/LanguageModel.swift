@@ -65,6 +65,13 @@ public final class LanguageModel {
     return score(titles.forest, titles.readouts)
   }
 
+  /// Calls `body` with every output's log-probabilities over the whole vocabulary, one output at a time, after ``score``.
+  public func forEachDistribution(_ forest: Forest, _ body: (_ query: Int, _ logProbabilities: [Double]) -> Void) {
+    guard let current else { preconditionFailure("begin comes before the distributions") }
+    head.forEachDistribution(
+      queries: forest.queryCount, hidden: current.hidden.base, embedding: outputEmbedding, body)
+  }
+
   /// Adds to `arena`, laid out as what is trained, the gradient of a loss whose derivatives by the log-probabilities are
   /// `gradient`.
   public func backward(

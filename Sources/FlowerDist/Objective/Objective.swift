@@ -42,13 +42,16 @@ public struct TrainingObjective: Equatable, Sendable {
 
   /// The flow term; `nil` trains by SFT alone.
   public var flow: FlowTerm?
+  /// Between which states the balance losses are measured.
+  public var network: FlowNetwork
   /// θ, the weight of SFT.
   public var theta: Double
   /// SFT's sum over a target is divided by this constant of the run.
   public var supervisedScale: Double
 
-  public init(flow: FlowTerm?, theta: Double, supervisedScale: Double = 1) {
+  public init(flow: FlowTerm?, theta: Double, network: FlowNetwork = FlowNetwork(), supervisedScale: Double = 1) {
     self.flow = flow
+    self.network = network
     self.theta = theta
     self.supervisedScale = supervisedScale
   }
@@ -63,7 +66,8 @@ public struct TrainingObjective: Equatable, Sendable {
     let supervisedWeight = flow == nil ? 1 : theta
     for prompt in scored.prompts {
       let supervised = usesTargets ? supervise(prompt, scored, scale: scale * supervisedWeight, &output.gradient) : 0
-      let balance = usesFlow ? balance(prompt, scored, scale: scale * (1 - supervisedWeight), &output.gradient) : 0
+      let balance =
+        usesFlow ? flow(prompt, scored, scale: scale * (1 - supervisedWeight), &output.gradient).mean : 0
       output.supervised.append(supervised)
       output.flow.append(balance)
       output.losses.append(supervisedWeight * supervised + (1 - supervisedWeight) * balance)
@@ -86,33 +90,43 @@ public struct TrainingObjective: Equatable, Sendable {
     return loss
   }
 
-  private func balance(
+  /// The flow term of each trajectory of a prompt.
+  public func flowLosses(_ prompt: ScoredPrompt, in scored: ScoredForest) -> [Double] {
+    var gradient = [Double](repeating: 0, count: scored.logProbabilities.count)
+    return flow(prompt, scored, scale: 0, &gradient)
+  }
+
+  /// The flow term of each trajectory; its mean over the trajectories is what `gradient` is of.
+  private func flow(
     _ prompt: ScoredPrompt, _ scored: ScoredForest, scale: Double, _ gradient: inout [Double]
-  ) -> Double {
+  ) -> [Double] {
     let share = 1 / Double(prompt.trajectories.count)
     switch flow {
-    case nil: return 0
+    case nil: return prompt.trajectories.map { _ in 0 }
     case .soft:
-      var loss = 0.0
-      for transition in prompt.trajectories.lazy.flatMap(\.transitions) {
-        guard let scores = transition.scores else { continue }
-        for (index, reward) in zip(scores, prompt.rewards.rewards(at: transition.node)) where reward > 0 {
-          loss -= reward * scored.logProbabilities[index] * share
-          gradient[index] -= reward * share * scale
+      return prompt.trajectories.map { trajectory in
+        var loss = 0.0
+        for transition in trajectory.transitions {
+          guard let scores = transition.scores else { continue }
+          for (index, reward) in zip(scores, prompt.rewards.rewards(at: transition.node)) where reward > 0 {
+            loss -= reward * scored.logProbabilities[index]
+            gradient[index] -= reward * share * scale
+          }
         }
+        return loss
       }
-      return loss
     case .balance(let objective):
-      let residuals = prompt.trajectories.map { trajectory in
-        zip(trajectory.logPolicy(scored.logProbabilities), prompt.rewards.logRewards(toLeaf: trajectory.leaf)).map(-)
+      let residuals = prompt.trajectories.map { network.residuals($0, scored.logProbabilities, prompt.rewards) }
+      let (losses, derivatives) = objective.evaluate(residuals)
+      for (trajectory, derivatives) in zip(prompt.trajectories, derivatives) {
+        network.add(derivatives.map { $0 * share * scale }, of: trajectory, to: &gradient)
       }
-      let (losses, gradients) = objective.evaluate(residuals)
-      for (trajectory, derivatives) in zip(prompt.trajectories, gradients) {
-        for (transition, derivative) in zip(trajectory.transitions, derivatives) {
-          if let index = transition.score { gradient[index] += derivative * share * scale }
-        }
-      }
-      return losses.reduce(0, +) * share
+      return losses
     }
   }
+}
+
+extension Collection<Double> {
+  /// The mean; 0 of nothing.
+  fileprivate var mean: Double { isEmpty ? 0 : reduce(0, +) * (1 / Double(count)) }
 }

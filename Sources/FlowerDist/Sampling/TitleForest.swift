@@ -17,6 +17,8 @@ public struct TitleForest: Sendable {
   private var branches: [Branches] = []
   /// Index of the list of option tokens by node.
   private var setOfNode: [Int: Int] = [:]
+  /// The same with the terminator behind the options, for nodes where no title ends.
+  private var openSetOfNode: [Int: Int] = [:]
 
   public init(_ tree: CatalogueTree) { self.tree = tree }
 
@@ -25,6 +27,7 @@ public struct TitleForest: Sendable {
     readouts.removeAll()
     branches.removeAll(keepingCapacity: true)
     setOfNode.removeAll(keepingCapacity: true)
+    openSetOfNode.removeAll(keepingCapacity: true)
   }
 
   public var promptCount: Int { branches.count }
@@ -37,7 +40,8 @@ public struct TitleForest: Sendable {
 
   /// Makes the state readable: adds the rows of its prefix that are missing, and the readout unless it is there.
   ///
-  /// Over the catalogue a state without a choice is not read (and needs no row).
+  /// Over the catalogue a state without a choice is not read (and needs no row). Over the vocabulary the terminator is
+  /// read at every state, also where no title ends.
   public mutating func read(prompt: Int, node: Int, support: Recipe.Objective.Support) {
     switch support {
     case .catalogue:
@@ -46,19 +50,22 @@ public struct TitleForest: Sendable {
       if branches[prompt].vocabulary[node] != nil { return }
     }
     let query = forest.read(row(prompt: prompt, node: node))
-    let set: Int
-    if let known = setOfNode[node] {
-      set = known
-    } else {
-      set = readouts.addSet(tree.optionTokens(of: node))
-      setOfNode[node] = set
-    }
+    let set = tokenSet(of: node, support: support)
     switch support {
     case .catalogue:
       branches[prompt].options[node] = readouts.add(query: query, set: set, support: .options)
     case .vocabulary:
       branches[prompt].vocabulary[node] = readouts.add(query: query, set: set, support: .vocabulary)
     }
+  }
+
+  /// The list of the tokens that are read at a state.
+  private mutating func tokenSet(of node: Int, support: Recipe.Objective.Support) -> Int {
+    let isOpen = support == .vocabulary && tree.leaf[node] < 0
+    if let known = isOpen ? openSetOfNode[node] : setOfNode[node] { return known }
+    let set = readouts.addSet(tree.optionTokens(of: node) + (isOpen ? [tree.terminator] : []))
+    if isOpen { openSetOfNode[node] = set } else { setOfNode[node] = set }
+    return set
   }
 
   /// Makes every state of a title readable.
@@ -84,5 +91,12 @@ public struct TitleForest: Sendable {
   public func scores(prompt: Int, node: Int, support: Recipe.Objective.Support) -> Range<Int>? {
     let offset = support == .catalogue ? branches[prompt].options[node] : branches[prompt].vocabulary[node]
     return offset.map { $0..<$0 + Int(tree.optionCount[node]) }
+  }
+
+  /// Index of log π(⊤|s); `nil` where the state is not read, and over the catalogue where no title ends.
+  public func terminatorScore(prompt: Int, node: Int, support: Recipe.Objective.Support) -> Int? {
+    guard let options = scores(prompt: prompt, node: node, support: support) else { return nil }
+    if tree.leaf[node] >= 0 { return options.upperBound - 1 }
+    return support == .vocabulary ? options.upperBound : nil
   }
 }

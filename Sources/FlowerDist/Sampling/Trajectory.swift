@@ -9,6 +9,8 @@ public struct Trajectory: Sendable {
     /// Indices of the log-probabilities of the state's options; `nil` for a forced step over the catalogue, whose
     /// probability is one.
     public var scores: Range<Int>?
+    /// Index of log π(⊤|s) at the state that is left; `nil` where it is not read.
+    public var terminatorScore: Int?
 
     /// Index of the log-probability of the action.
     public var score: Int? { scores.map { $0.lowerBound + option } }
@@ -28,7 +30,8 @@ public struct Trajectory: Sendable {
       let next = index + 1 < path.count ? path[index + 1] : nil
       return Transition(
         node: node, option: tree.option(of: node, leadingTo: next),
-        scores: titles.scores(prompt: prompt, node: node, support: support))
+        scores: titles.scores(prompt: prompt, node: node, support: support),
+        terminatorScore: titles.terminatorScore(prompt: prompt, node: node, support: support))
     }
   }
 

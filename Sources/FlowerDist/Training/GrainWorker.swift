@@ -130,6 +130,12 @@ final class GrainWorker {
   }
 }
 
+extension FlowNetwork {
+  init(_ recipe: Recipe.Objective) {
+    self.init(flow: recipe.flow, prefixTitles: recipe.prefixTitles, granularity: recipe.granularity)
+  }
+}
+
 extension TrainingObjective {
   init(_ recipe: Recipe.Objective, supervisedScale: Double) {
     let flow: FlowTerm? =
@@ -141,6 +147,6 @@ extension TrainingObjective {
       case .vargrad: .balance(.logVariance)
       case .soft: .soft
       }
-    self.init(flow: flow, theta: recipe.theta, supervisedScale: supervisedScale)
+    self.init(flow: flow, theta: recipe.theta, network: FlowNetwork(recipe), supervisedScale: supervisedScale)
   }
 }

@@ -84,8 +84,9 @@ public struct RunSetup {
     let validates = recipe.validation.every > 0
     if dataset.isDistribution {
       let without = "but \(dataset.name) has none"
-      if recipe.reward.weight == .power {
-        throw refuse("reward.weight: power needs histories, \(without); expected popularity or uniform")
+      if recipe.reward.weight.isPersonal {
+        throw refuse(
+          "reward.weight: \(recipe.reward.weight.rawValue) needs histories, \(without); expected popularity or uniform")
       }
       if recipe.training.epochs != nil {
         throw refuse("training.epochs: counts examples with histories, \(without); expected training.steps")

@@ -1,0 +1,186 @@
+/// Trajectories over a catalogue that a request brings along, and the objective that they are measured by.
+public struct TrajectoryRequest: Sendable {
+  public struct Prompt: Sendable {
+    public var tokens: [Int32]
+    /// Leaves of the trajectories, at least one.
+    public var leaves: [Int]
+    /// The leaf that SFT imitates beside the flow term; `nil` where the loss has no such part.
+    public var target: Int?
+    /// Weight by leaf; `nil` where the request's hold.
+    public var weights: [Double]?
+  }
+
+  public var tree: CatalogueTree
+  /// Weight by leaf, for every prompt without weights of its own.
+  public var weights: [Double]
+  public var prompts: [Prompt]
+  public var objective: Recipe.Objective
+  /// Whether the request had a list of prompts, however long, instead of one prompt.
+  public var isList: Bool
+
+  /// Longest title in tokens: a row keeps the rows of its branch.
+  static let maximumTitle = 1024
+  /// Most tokens and terminators of all trajectories together.
+  static let maximumSteps = 1 << 21
+  /// In this range no sum of weights overflows and no share of one underflows.
+  static let weightRange = 1e-100...1e100
+
+  /// Reads the values of the keys `trajectories` and `objective`; throws as ``ScoreRequest``.
+  init(_ field: JSONField, objective: JSONField, vocabularySize: Int) throws {
+    let entries = try field["catalogue"].elements()
+    guard !entries.isEmpty else { throw FlowerError(.data, "\(field.place).catalogue is empty; expected a title") }
+    let titles = try entries.map { entry in
+      try entry.allow(["tokens", "weight"])
+      return try entry["tokens"].tokens(1...Self.maximumTitle, vocabularySize: vocabularySize)
+    }
+    let counts = try entries.map { try $0["weight"].double(in: Self.weightRange) }
+    let tree = try CatalogueTree(
+      titles: titles, terminator: Int32(try field["terminator"].int(in: 0...vocabularySize - 1))
+    ) { "\(field.place).catalogue[\($0)]" }
+
+    let rows = try Row.all(field)
+    let recipe = try Self.recipe(objective)
+    let mixes = try recipe.objective.name != .sft && objective["theta"].isPresent
+    var steps = 0
+    prompts = try rows.map { row in
+      let items = try row.items.ints(in: 0...titles.count - 1)
+      guard !items.isEmpty else { throw FlowerError(.data, "\(row.items.place) is empty; expected an item") }
+      steps += items.reduce(0) { $0 + titles[$1].count + 1 }
+      guard steps <= Self.maximumSteps else {
+        throw FlowerError(
+          .data, "\(row.items.place): the titles so far have over \(Self.maximumSteps) tokens; ask for fewer at once")
+      }
+      let target = row.target.isPresent ? try row.target.int(in: 0...titles.count - 1) : nil
+      let weights = try row.numbers(row.weights, count: titles.count, in: Self.weightRange)
+      let scores = try row.numbers(row.scores, count: titles.count, in: 0...Self.weightRange.upperBound)
+      try Self.check(recipe, row, objective, trajectories: items.count, mixes: mixes)
+      return Prompt(
+        tokens: try row.tokens.tokens(1...ScoreRequest.maximumTokens, vocabularySize: vocabularySize),
+        leaves: items.map { Int(tree.leafOfItem[$0]) }, target: mixes ? target.map { Int(tree.leafOfItem[$0]) } : nil,
+        weights: weights != nil || recipe.reward.weight.isPersonal
+          ? recipe.reward.leafWeights(tree, counts: weights ?? counts, scores: scores) : nil)
+    }
+    self.tree = tree
+    weights = recipe.reward.leafWeights(tree, counts: counts, scores: nil)
+    self.objective = recipe.objective
+    isList = try field["prompts"].isPresent
+  }
+
+  /// Refuses what does not go together.
+  private static func check(
+    _ recipe: Recipe, _ row: Row, _ objective: JSONField, trajectories: Int, mixes: Bool
+  ) throws {
+    if recipe.objective.name == .vargrad, trajectories < 2 {
+      throw FlowerError(
+        .usage, "\(row.items.place) has one item, but objective.name vargrad compares two or more trajectories")
+    }
+    if recipe.reward.weight.isPersonal, !row.scores.isPresent {
+      throw FlowerError(
+        .usage, "\(objective.place).weight \(recipe.reward.weight.rawValue) needs \(row.scores.place), which is missing")
+    }
+    if mixes, !row.target.isPresent {
+      throw FlowerError(.usage, "\(objective.place).theta needs \(row.target.place), which is missing")
+    }
+  }
+
+  // MARK: - Objective
+
+  /// Fields of a recipe that the keys of `objective` are.
+  private static let fields: [RecipeField] =
+    RecipeField.all.filter { $0.section == "objective" }
+    + ["reward.weight", "reward.beta", "reward.gamma", "reward.c"].map { RecipeField.named($0)! }
+
+  /// The parts `objective` and `reward` of a recipe; the rest of it means nothing.
+  private static func recipe(_ field: JSONField) throws -> Recipe {
+    try field.allow(fields.map { String($0.name) })
+    guard try field["name"].isPresent else { throw try field["name"].expected(Recipe.Objective.Name.expected) }
+    var recipe = Recipe()
+    for recipeField in fields {
+      let value = try field[String(recipeField.name)]
+      guard value.isPresent else { continue }
+      guard let scalar = value.value.flatMap(RecipeScalar.init), recipeField.read(scalar, &recipe) else {
+        throw value.expected(recipeField.expected)
+      }
+    }
+    for rule in RecipeRule.objective where !rule.holds(recipe) {
+      throw FlowerError(.usage, "\(field.place): \(rule.message)")
+    }
+    // Here SFT is the whole loss, and `support` its support.
+    if recipe.objective.name == .sft { recipe.objective.sftSupport = recipe.objective.support }
+    return recipe
+  }
+}
+
+/// The fields of one prompt, read from the keys of one prompt or from those of several.
+private struct Row {
+  var tokens: JSONField
+  var items: JSONField
+  var target: JSONField
+  var weights: JSONField
+  var scores: JSONField
+
+  static func all(_ field: JSONField) throws -> [Row] {
+    guard try field["prompts"].isPresent else {
+      try field.allow(["prompt", "terminator", "catalogue", "items", "target", "scores"])
+      return [
+        Row(
+          tokens: try field["prompt"], items: try field["items"], target: try field["target"],
+          weights: JSONField(file: field.file, path: "\(field.path).weights", value: nil), scores: try field["scores"])
+      ]
+    }
+    try field.allow(["prompts", "terminator", "catalogue", "items", "targets", "weights", "scores"])
+    let prompts = try field["prompts"].elements()
+    guard !prompts.isEmpty else { throw FlowerError(.data, "\(field.place).prompts is empty; expected a prompt") }
+    func list(_ key: String) throws -> [JSONField] {
+      let list = try field[key]
+      guard list.isPresent else { return prompts.map { _ in list } }
+      let elements = try list.elements()
+      guard elements.count == prompts.count else {
+        throw FlowerError(
+          .data, "\(list.place) has \(elements.count) entries; expected \(prompts.count), one for each prompt")
+      }
+      return elements
+    }
+    let (items, targets, weights, scores) = try (list("items"), list("targets"), list("weights"), list("scores"))
+    return prompts.indices.map {
+      Row(tokens: prompts[$0], items: items[$0], target: targets[$0], weights: weights[$0], scores: scores[$0])
+    }
+  }
+
+  /// One number for each entry of the catalogue; `nil` where there are none.
+  func numbers(_ field: JSONField, count: Int, in range: ClosedRange<Double>) throws -> [Double]? {
+    guard field.isPresent else { return nil }
+    let numbers = try field.doubles(in: range)
+    guard numbers.count == count else {
+      throw FlowerError(
+        .data, "\(field.place) has \(numbers.count) numbers; expected \(count), one for each entry of the catalogue")
+    }
+    return numbers
+  }
+}
+
+extension Recipe.Reward {
+  /// Leaf weights from counts and preference scores by item. Scores are taken as they are, except that they are summed by
+  /// leaf, for `power` at least 1e-6 of the popularity (their sum being one), and popularity where all are 0.
+  fileprivate func leafWeights(_ tree: CatalogueTree, counts: [Double], scores: [Double]?) -> [Double] {
+    let byLeaf = tree.leafSums(counts)
+    guard weight.isPersonal, let scores else { return weight.isPersonal ? byLeaf : sharedWeights(byLeaf) }
+    let popularity = byLeaf.map { [total = byLeaf.reduce(0, +)] in $0 / total }
+    let preference = tree.leafSums(scores)
+    let total = preference.reduce(0, +)
+    let shares = total > 0 ? preference.map { $0 / total } : popularity
+    return personalWeights(
+      preference: weight == .power ? Self.floored(shares, popularity: popularity) : shares, popularity: popularity)
+  }
+}
+
+extension RecipeScalar {
+  /// A number or a string of JSON; `nil` for anything else.
+  fileprivate init?(_ json: JSON) {
+    switch json {
+    case .number(let text): self.init(text: text, isPlain: true)
+    case .string(let text): self.init(text: text, isPlain: false)
+    default: return nil
+    }
+  }
+}
