@@ -127,6 +127,12 @@ class Path:
         return rewards
 
     def residuals(self, objective):
+        """One per `granularity` tokens, the last of which may be fewer; the terminator is a step of its own."""
+        steps, n = self.token_residuals(objective), objective.get("granularity", 1)
+        tokens = steps[: len(self.title)]
+        return [sum(tokens[i : i + n]) for i in range(0, len(tokens), n)] + steps[len(tokens) :]
+
+    def token_residuals(self, objective):
         if objective.get("flow", "tree") == "terminating":
             assert self.support == "vocabulary"
             r, p, end = self.log_reward(objective), self.log_policy, self.log_terminate
