@@ -23,6 +23,7 @@ import random
 import subprocess
 import sys
 import tempfile
+import warnings
 
 import torch
 from tokenizers import Tokenizer
@@ -155,6 +156,16 @@ def score(worker, model, document, folder):
     return json.loads(answered.read_text()), None
 
 
+def load(path):
+    """The model directory at `path` in transformers, in float64; exits if it does not fit to the last name."""
+    model, report = AutoModelForCausalLM.from_pretrained(
+        path, dtype=torch.float32, attn_implementation="eager", local_files_only=True, output_loading_info=True)
+    problems = {kind: sorted(names) for kind, names in report.items() if names}
+    if problems:
+        sys.exit(f"{path} does not load as it is: {problems}")
+    return model.double().eval()
+
+
 def compare_sequences(agreement, found, model, sequences):
     with torch.no_grad():
         expected = [twin.sequence_log_probs(model, tokens) for tokens in sequences]
@@ -188,12 +199,7 @@ def compare_trajectories(agreement, place, found, model, document):
 def compare_model(worker, path, sequences, trajectories, scores, objectives, tolerances):
     """The worker and transformers on the model directory at `path`."""
     agreement, failures = Agreement(tolerances), {}
-    model, report = AutoModelForCausalLM.from_pretrained(
-        path, dtype=torch.float32, attn_implementation="eager", local_files_only=True, output_loading_info=True)
-    problems = {kind: sorted(names) for kind, names in report.items() if names}
-    if problems:
-        sys.exit(f"{path} does not load as it is: {problems}")
-    model = model.double().eval()
+    model = load(path)
     with twin.float64_arithmetic(), tempfile.TemporaryDirectory() as folder:
         for i, objective in enumerate(objectives):
             asked, reference = request(objective, trajectories, scores)
@@ -252,24 +258,32 @@ def random_config(architecture, tied, bias, kv, scaling, rng):
         pad_token_id=None, rope_parameters=rope | {"rope_theta": rng.choice([500.0, 10000.0, 1000000.0])}, **more)
 
 
-def tiny(worker, seed):
-    """(line, agreement) of every combination."""
+def random_models(seed, vocabulary=None):
+    """(line, model, random numbers) of every combination; `vocabulary` fixes the number of tokens."""
     for i, combination in enumerate(combinations()):
         rng = random.Random(f"{seed} {i}")
         config = random_config(*combination, rng)
+        config.vocab_size = vocabulary or config.vocab_size
         model = ARCHITECTURES[combination[0]][1](config).eval()
         twin.initialise(model.named_parameters(), torch.Generator().manual_seed(rng.getrandbits(32)))
-        sequences = [[rng.randrange(config.vocab_size) for _ in range(n)] for n in (1, 2, 17, 64)]
-        trajectories = random_trajectories(config.vocab_size, rng)
-        scores = [rng.random() for _ in trajectories["catalogue"]]
-        with tempfile.TemporaryDirectory() as folder:
-            model.save_pretrained(folder)
-            agreement = compare_model(worker, folder, sequences, trajectories, scores, objectives(), TINY)
         architecture, tied, bias, _, scaling = combination
         head_dim = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
         yield (f"{architecture} {'tied' if tied else 'untied':6} bias {bias:4} hidden {config.hidden_size:3}"
                f" heads {config.num_attention_heads}/{config.num_key_value_heads} x {head_dim:2}"
-               f" layers {config.num_hidden_layers} rope {scaling:6}"), agreement
+               f" layers {config.num_hidden_layers} rope {scaling:6}"), model, rng
+
+
+def tiny(worker, seed):
+    """(line, agreement) of every combination."""
+    for line, model, rng in random_models(seed):
+        vocabulary = model.config.vocab_size
+        sequences = [[rng.randrange(vocabulary) for _ in range(n)] for n in (1, 2, 17, 64)]
+        trajectories = random_trajectories(vocabulary, rng)
+        scores = [rng.random() for _ in trajectories["catalogue"]]
+        with tempfile.TemporaryDirectory() as folder:
+            model.save_pretrained(folder)
+            agreement = compare_model(worker, folder, sequences, trajectories, scores, objectives(), TINY)
+        yield line, agreement
 
 
 TITLES = {"Toy Story (1995)": 452, "Twelve Monkeys (1995)": 392, "Star Wars (1977)": 583, "Star Trek: First Contact (1996)":
@@ -297,29 +311,44 @@ def smollm2(worker, path):
     yield "SmolLM2-135M", agreement
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+def arguments_of(parser):
+    """The arguments that the scripts beside this one share, checked; the program's absolute path is `worker`."""
     parser.add_argument("--worker", type=pathlib.Path, default=REPOSITORY / ".build" / "release" / "flower-worker",
                         help="the program (default .build/release/flower-worker of the repository)")
     parser.add_argument("--seed", type=int, default=0, help="other sizes, weights and inputs")
-    parser.add_argument("--smollm2", type=pathlib.Path, metavar="DIR", help="compare this model instead of random ones")
     arguments = parser.parse_args()
+    arguments.worker = arguments.worker.absolute()
     if not arguments.worker.is_file():
         sys.exit(f"{arguments.worker} is not there: swift build -c release --product flower-worker")
     logging.disable_progress_bar()
+    warnings.simplefilter("ignore", FutureWarning)  # of PEFT's use of transformers
     torch.set_num_threads(1)
-    results = smollm2(arguments.worker, arguments.smollm2) if arguments.smollm2 else tiny(arguments.worker, arguments.seed)
-    total, count = Agreement(REAL if arguments.smollm2 else TINY), 0
+    return arguments
+
+
+def report(results, tolerances):
+    """A line for each (line, agreement), and the sum; exits with 1 if something is off."""
+    total, count = Agreement(tolerances), 0
     for line, agreement in results:
-        print(f"{line}  {agreement}{'' if not agreement.misses else f'  {len(agreement.misses)} MISSES'}", flush=True)
+        print(f"{line}  {agreement}{f'  {len(agreement.misses)} OFF' if agreement.misses else ''}", flush=True)
         for miss in agreement.misses[:5]:
             print(f"    {miss}")
         total.add(agreement)
         count += 1
-    allowed = ", ".join(f"{kind} {value:.0e}" for kind, value in total.tolerances.items())
+    allowed = ", ".join(f"{kind} {value:.0e}" for kind, value in tolerances.items())
     print(f"{count} models, largest differences: {total}; allowed: {allowed}")
     if total.misses:
         sys.exit(f"{len(total.misses)} values are off")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--smollm2", type=pathlib.Path, metavar="DIR", help="compare this model instead of random ones")
+    arguments = arguments_of(parser)
+    if arguments.smollm2:
+        report(smollm2(arguments.worker, arguments.smollm2), REAL)
+    else:
+        report(tiny(arguments.worker, arguments.seed), TINY)
 
 
 if __name__ == "__main__":

@@ -508,7 +508,7 @@ def write_model(name, seed):
 
 
 def write_adapter(folder, base, config, cases, generator):
-    base.name_or_path = ""  # PEFT would write the path of this machine
+    base.name_or_path = ".."  # seen from the adapter; PEFT would write a path of this machine
     model = get_peft_model(base, config).eval()
     initialise(trained_parameters(model), generator)
     model.save_pretrained(folder)
