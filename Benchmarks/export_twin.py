@@ -7,10 +7,10 @@
 Without a checkpoint it takes the random models of `score_twin.py`, each as transformers saves it, and a random LoRA
 adapter of each as PEFT saves it. With one it takes that checkpoint (or model or adapter directory) of FlowerDist.
 
-Of each the worker writes an fp32 and a bf16 export. The fp32 one must load with every name, and its logits must be those
-of the source in transformers, of base and adapter in PEFT if the source is an adapter; its log-probabilities must be
-what `score` says of the source. The bf16 one must hold the same weights, rounded. Tokenizer and generation settings must
-load and do the same. References are in float64. Exits with 1 if something differs.
+Of each the worker writes an fp32 and a bf16 export. The fp32 one must load with every name, and its logits must be
+those of the source in transformers, of base and adapter in PEFT if the source is an adapter; its log-probabilities must
+be what `score` says of the source. The bf16 one must hold the same weights, rounded. Tokenizer and generation settings
+must load and do the same. References are in float64. Exits with 1 if something differs.
 """
 
 import argparse
@@ -64,9 +64,11 @@ def load_source(source, base):
 
 
 def export(worker, source, output, dtype):
+    """`None`, or what the worker says went wrong."""
     done = subprocess.run([worker, "export", "--checkpoint", source, "--output", output, "--dtype", dtype],
                           capture_output=True, text=True)
-    return None if done.returncode == 0 else f"export --dtype {dtype}: exit code {done.returncode}: {done.stderr.strip()}"
+    if done.returncode != 0:
+        return f"export --dtype {dtype}: exit code {done.returncode}: {done.stderr.strip()}"
 
 
 def weights(folder):
@@ -84,7 +86,8 @@ def compare_models(agreement, worker, source, base, exported, sequences, folder)
         for i, tokens in enumerate(sequences):
             ids = torch.tensor([tokens])
             found, expected = (model(input_ids=ids, use_cache=False).logits[0] for model in (ours, theirs))
-            agreement.compare("logit", f"largest difference of sequence {i}", (found - expected).abs().max().item(), 0.0)
+            difference = (found - expected).abs().max().item()
+            agreement.compare("logit", f"largest difference in sequence {i}", difference, 0.0)
         scores, error = score_twin.score(worker, source, {"sequences": [{"tokens": t} for t in sequences]}, folder)
         if error:
             agreement.misses.append(f"score: {error}")
@@ -180,7 +183,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--checkpoint", type=pathlib.Path, metavar="DIR", help="take this instead of random models")
     parser.add_argument("--base", type=pathlib.Path, metavar="DIR",
-                        help="the model that the checkpoint adapts (default: the one that its adapter_config.json names)")
+                        help="the model that the checkpoint adapts (default: what its adapter_config.json names)")
     parser.add_argument("--tolerance", type=float, default=2e-5, help="in what `score` says (default 2e-5)")
     arguments = score_twin.arguments_of(parser)
     tolerances = {"logit": 1e-5, "log-probability": arguments.tolerance}

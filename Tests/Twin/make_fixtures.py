@@ -6,9 +6,9 @@
 Without names it writes all models anew; on another processor the last digits of the expected numbers may differ.
 
 The models are Hugging Face's own (`attn_implementation="eager"`), their parameters float32 values, the arithmetic
-float64; adapters are PEFT's. Everything else is as naive as its definition: every trajectory is one plain forward pass of prompt + title,
-a flow is a sum over the catalogue, SubTB a double loop over all pieces. Nothing is shared, padded or cached. The
-shapes of the files are described in the README beside them.
+float64; adapters are PEFT's. Everything else is as naive as its definition: every trajectory is one plain forward pass
+of prompt + title, a flow is a sum over the catalogue, SubTB a double loop over all pieces. Nothing is shared, padded or
+cached. The shapes of the files are described in the README beside them.
 """
 
 import argparse
