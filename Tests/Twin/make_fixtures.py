@@ -1,24 +1,31 @@
 """The PyTorch twin: writes the golden files in Tests/FlowerDistTests/Fixtures/twin.
 
-    pip install torch==2.13.0+cpu transformers==5.23.0 safetensors==0.8.0 numpy==2.4.6
-    python Tests/Twin/make_fixtures.py            # needs Python 3.11, takes 15 s, the same files every time
+    pip install torch==2.13.0+cpu transformers==5.23.0 safetensors==0.8.0 numpy==2.4.6 peft==0.21.2
+    python Tests/Twin/make_fixtures.py [MODEL …]  # needs Python 3.11, takes 30 s, the same files every time
+
+Without names it writes all models anew; on another processor the last digits of the expected numbers may differ.
 
 The models are Hugging Face's own (`attn_implementation="eager"`), their parameters float32 values, the arithmetic
-float64. Everything else is as naive as its definition: every trajectory is one plain forward pass of prompt + title,
-a flow is a sum over the catalogue, SubTB a double loop over all pieces. Nothing is shared, padded or cached. The
-shapes of the files are described in the README beside them.
+float64; adapters are PEFT's. Everything else is as naive as its definition: every trajectory is one plain forward pass
+of prompt + title, a flow is a sum over the catalogue, SubTB a double loop over all pieces. Nothing is shared, padded or
+cached. The shapes of the files are described in the README beside them.
 """
 
+import argparse
+import contextlib
 import json
 import math
 import pathlib
 import shutil
 
 import torch
+from peft import LoraConfig, get_peft_model
 from safetensors.torch import save_file
-from transformers import LlamaConfig, LlamaForCausalLM, Qwen2Config, Qwen2ForCausalLM
+from transformers import (
+    LlamaConfig, LlamaForCausalLM, Qwen2Config, Qwen2ForCausalLM, Qwen3Config, Qwen3ForCausalLM)
 from transformers.models.llama import modeling_llama
 from transformers.models.qwen2 import modeling_qwen2
+from transformers.models.qwen3 import modeling_qwen3
 from transformers.utils import logging
 
 FIXTURES = pathlib.Path(__file__).resolve().parents[1] / "FlowerDistTests" / "Fixtures" / "twin"
@@ -32,6 +39,19 @@ class Float64Torch:
 
     def __getattr__(self, name):
         return getattr(torch, name)
+
+
+@contextlib.contextmanager
+def float64_arithmetic():
+    """Within, models made `double()` compute in float64 throughout, except for the angles of the rotation."""
+    modules = modeling_llama, modeling_qwen2, modeling_qwen3
+    for module in modules:
+        module.torch = Float64Torch()
+    try:
+        yield
+    finally:
+        for module in modules:
+            module.torch = torch
 
 
 # --------------------------------------------------------------------------------------------------------------------
@@ -107,6 +127,12 @@ class Path:
         return rewards
 
     def residuals(self, objective):
+        """One per `granularity` tokens, the last of which may be fewer; the terminator is a step of its own."""
+        steps, n = self.token_residuals(objective), objective.get("granularity", 1)
+        tokens = steps[: len(self.title)]
+        return [sum(tokens[i : i + n]) for i in range(0, len(tokens), n)] + steps[len(tokens) :]
+
+    def token_residuals(self, objective):
         if objective.get("flow", "tree") == "terminating":
             assert self.support == "vocabulary"
             r, p, end = self.log_reward(objective), self.log_policy, self.log_terminate
@@ -234,7 +260,7 @@ def case_loss(model, case):
 
 
 def check_finite_differences(model, case, generator, coordinates=4, step=1e-5):
-    parameters = list(model.named_parameters())
+    parameters = [(n, p) for n, p in model.named_parameters() if p.requires_grad]
     for _ in range(coordinates):
         name, parameter = parameters[torch.randint(len(parameters), (), generator=generator)]
         index = torch.randint(parameter.numel(), (), generator=generator)
@@ -276,6 +302,7 @@ TARGETS = [2, 8, 5]
 # A personal weight per prompt and catalogue entry; not normalised, as the weights of the catalogue are not.
 PERSONAL = [[round(0.25 + ((7 * i * (k + 2) + 3 * k) % 11) ** 1.5, 3) for i in range(13)] for k in range(3)]
 SEQUENCES = [PROMPT + [10, 20, 21, 22, 24, 2], [5, 63], [(17 * i * i + 5 * i + 3) % 64 for i in range(24)], [8]]
+LONG_SEQUENCE = [(23 * i * i + 11 * i + 40) % 64 for i in range(64)]
 
 
 def objective(name, support, **more):
@@ -328,9 +355,12 @@ CASES = {
         objective("subtb", "vocabulary", **{"lambda": 1.0, "flow": "terminating", "prefix_titles": "exact"})),
     "terminating-published": single(
         objective("subtb", "vocabulary", **{"lambda": 0.9, "flow": "terminating", "prefix_titles": "published"})),
+    "long-sequence": {"sequences": [{"tokens": LONG_SEQUENCE}]},
 }
 # What the models after the first have: the forward pass, both supports, both heads of the loss, several prompts.
 SHORT = ["sequences", "subtb-1-catalogue", "subtb-0.9-vocabulary", "soft-catalogue", "sft-vocabulary", "prompts-mix"]
+# What tells a variant of the forward pass; positions up to 63.
+SHORTEST = ["sequences", "long-sequence", "subtb-1-catalogue", "sft-vocabulary", "prompts-mix"]
 
 COMMON = {"vocab_size": 64, "intermediate_size": 48, "max_position_embeddings": 128, "bos_token_id": None,
           "eos_token_id": TERMINATOR, "pad_token_id": None}
@@ -338,7 +368,7 @@ MODELS = {
     "qwen2": (Qwen2ForCausalLM, Qwen2Config(
         **COMMON, hidden_size=32, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2,
         tie_word_embeddings=True, rope_parameters={"rope_type": "default", "rope_theta": 10000.0}, rms_norm_eps=1e-6),
-        list(CASES)),
+        [name for name in CASES if name != "long-sequence"]),
     "llama": (LlamaForCausalLM, LlamaConfig(
         **COMMON, hidden_size=24, num_hidden_layers=2, num_attention_heads=3, num_key_value_heads=3,
         tie_word_embeddings=False, rope_parameters={"rope_type": "default", "rope_theta": 500000.0},
@@ -351,12 +381,46 @@ MODELS = {
         **COMMON, hidden_size=20, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2, head_dim=8,
         tie_word_embeddings=True, rope_parameters={"rope_type": "default", "rope_theta": 10000.0},
         rms_norm_eps=1e-5), SHORT),
+    "qwen3": (Qwen3ForCausalLM, Qwen3Config(
+        **COMMON, hidden_size=24, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2, head_dim=8,
+        tie_word_embeddings=True, rope_parameters={"rope_type": "default", "rope_theta": 1000000.0},
+        rms_norm_eps=1e-6), SHORTEST),
+    # The four wavelengths are 6, 30, 140 and 664: one kept, one between, two stretched eightfold.
+    "llama-bias-llama3": (LlamaForCausalLM, LlamaConfig(
+        **COMMON, hidden_size=32, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2,
+        tie_word_embeddings=False, attention_bias=True, rope_parameters={
+            "rope_type": "llama3", "rope_theta": 500.0, "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
+            "original_max_position_embeddings": 64}, rms_norm_eps=1e-5), SHORTEST),
+    "llama-linear": (LlamaForCausalLM, LlamaConfig(
+        **COMMON, hidden_size=24, num_hidden_layers=2, num_attention_heads=3, num_key_value_heads=3,
+        tie_word_embeddings=True, rope_parameters={"rope_type": "linear", "rope_theta": 10000.0, "factor": 4.0},
+        rms_norm_eps=1e-5), SHORTEST),
+    "qwen3-bias-untied": (Qwen3ForCausalLM, Qwen3Config(
+        **COMMON, hidden_size=32, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=1, head_dim=8,
+        tie_word_embeddings=False, attention_bias=True,
+        rope_parameters={"rope_type": "default", "rope_theta": 10000.0}, rms_norm_eps=1e-6), SHORTEST),
+    "lora": (Qwen2ForCausalLM, Qwen2Config(
+        **COMMON, hidden_size=32, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2,
+        tie_word_embeddings=True, rope_parameters={"rope_type": "default", "rope_theta": 10000.0}, rms_norm_eps=1e-6),
+        ["sequences"]),
+}
+
+LINEAR = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
+LORA = {"task_type": "CAUSAL_LM", "lora_dropout": 0.0, "bias": "none"}
+# Adapters by the model that they adapt; each in a folder of its own within the model's.
+ADAPTERS = {
+    "lora": {
+        "adapter": (LoraConfig(**LORA, r=4, lora_alpha=8, target_modules=LINEAR),
+                    ["sequences", "subtb-1-catalogue", "sft-vocabulary"]),
+        "adapter-qv": (LoraConfig(**LORA, r=2, lora_alpha=8, target_modules=["q_proj", "v_proj"], use_rslora=False),
+                       ["sequences"]),
+    },
 }
 
 
-def initialise(model, generator):
-    """Weights of a size that lets every part of the model matter: no norm weight is 1, no bias is 0."""
-    for name, parameter in model.named_parameters():
+def initialise(parameters, generator):
+    """Weights of a size that lets every part of the model matter: no norm weight is 1, no bias and no LoRA B is 0."""
+    for name, parameter in parameters:
         noise = torch.randn(parameter.shape, generator=generator, dtype=torch.float32)
         if name.endswith("norm.weight"):
             noise = 1 + 0.3 * noise
@@ -367,6 +431,11 @@ def initialise(model, generator):
         else:
             noise = noise / parameter.shape[1] ** 0.5
         parameter.data.copy_(noise)
+
+
+def trained_parameters(model):
+    """(name in the model's file, parameter); PEFT's files leave the adapter's name, here `default`, out."""
+    return [(n.replace(".default.", "."), p) for n, p in model.named_parameters() if p.requires_grad]
 
 
 def text(value, indent=0):
@@ -389,53 +458,84 @@ def sequence_log_probs(model, tokens):
     return torch.log_softmax(logits, -1)[range(len(tokens) - 1), tokens[1:]].tolist()
 
 
-def write_model(name, kind, config, cases, seed):
+def write_cases(folder, model, names, generator):
+    """The cases in float64; `model` is made double."""
+    with torch.no_grad():
+        plain = sequence_log_probs(model, LONG_SEQUENCE)
+    model = model.double()
+    with float64_arithmetic():
+        with torch.no_grad():
+            differences = [abs(a - b) for a, b in zip(plain, sequence_log_probs(model, LONG_SEQUENCE))]
+        assert max(differences) < 1e-4, differences  # nothing but rounding
+        for name in names:
+            document = {"name": name, "input": CASES[name], "expected": expected(folder, model, name, generator)}
+            (folder / f"case-{name}.json").write_text(text(document) + "\n")
+
+
+def expected(folder, model, name, generator):
+    """What the case expects; its gradient goes to a file in `folder`."""
+    case = CASES[name]
+    if "sequences" in case:
+        with torch.no_grad():
+            log_probs = [sequence_log_probs(model, sequence["tokens"]) for sequence in case["sequences"]]
+        return {"sequences": [{"log_probs": entry} for entry in log_probs]}
+    model.zero_grad(set_to_none=False)
+    loss, result = case_loss(model, case)
+    loss.backward()
+    check_finite_differences(model, case, generator)
+    gradients = {n: p.grad for n, p in trained_parameters(model)}
+    result["gradient_norms"] = {n: g.norm().item() for n, g in gradients.items()}
+    save_file({n: g.float().contiguous() for n, g in gradients.items()}, folder / f"case-{name}.gradients.safetensors")
+    print(f"{folder.name:18} {name:24} loss {result['loss']:.6f}")
+    return result
+
+
+def write_model(name, seed):
+    kind, config, cases = MODELS[name]
     folder = FIXTURES / name
+    shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     config._attn_implementation = "eager"
     generator = torch.Generator().manual_seed(seed)
     model = kind(config).eval()
-    initialise(model, generator)
+    initialise(model.named_parameters(), generator)
     model.save_pretrained(folder)
     (folder / "generation_config.json").unlink(missing_ok=True)
-    with torch.no_grad():
-        plain = [sequence_log_probs(model, tokens) for tokens in SEQUENCES]
+    write_cases(folder, model, cases, generator)
+    for adapter, (lora, adapter_cases) in ADAPTERS.get(name, {}).items():
+        base = kind.from_pretrained(folder, attn_implementation="eager", local_files_only=True).eval()
+        write_adapter(folder / adapter, base, lora, adapter_cases, generator)
 
-    modeling_qwen2.torch = modeling_llama.torch = Float64Torch()
-    model = model.double()
-    for case_name in cases:
-        case = CASES[case_name]
-        if "sequences" in case:
-            with torch.no_grad():
-                log_probs = [sequence_log_probs(model, tokens) for tokens in SEQUENCES]
-            for ours, theirs in zip(log_probs, plain):  # the float64 patch changes nothing but rounding
-                assert all(abs(a - b) < 1e-4 for a, b in zip(ours, theirs))
-            expected = {"sequences": [{"log_probs": entry} for entry in log_probs]}
-        else:
-            model.zero_grad(set_to_none=False)
-            loss, expected = case_loss(model, case)
-            loss.backward()
-            check_finite_differences(model, case, generator)
-            gradients = {n: p.grad for n, p in model.named_parameters()}
-            expected["gradient_norms"] = {n: g.norm().item() for n, g in gradients.items()}
-            save_file({n: g.float().contiguous() for n, g in gradients.items()},
-                      folder / f"case-{case_name}.gradients.safetensors")
-            print(f"{name:16} {case_name:24} loss {expected['loss']:.6f}")
-        document = {"name": case_name, "input": case, "expected": expected}
-        (folder / f"case-{case_name}.json").write_text(text(document) + "\n")
-    modeling_qwen2.torch = modeling_llama.torch = torch
+
+def write_adapter(folder, base, config, cases, generator):
+    base.name_or_path = ".."  # seen from the adapter; PEFT would write a path of this machine
+    model = get_peft_model(base, config).eval()
+    initialise(trained_parameters(model), generator)
+    model.save_pretrained(folder)
+    (folder / "README.md").unlink()
+    path = folder / "adapter_config.json"  # the targets are a set, written in another order every time
+    adapter = json.loads(path.read_text())
+    adapter["target_modules"].sort()
+    path.write_text(json.dumps(adapter, indent=2) + "\n")
+    write_cases(folder, model, cases, generator)
 
 
 def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("models", nargs="*", metavar="MODEL", help=f"of {', '.join(MODELS)}; default all")
+    arguments = parser.parse_args()
+    unknown = [name for name in arguments.models if name not in MODELS]
+    if unknown:
+        parser.error(f"no model {', '.join(unknown)}")
     logging.disable_progress_bar()
     torch.set_num_threads(1)
     torch.set_default_dtype(torch.float32)
-    for seed, (name, (kind, config, cases)) in enumerate(MODELS.items()):
-        shutil.rmtree(FIXTURES / name, ignore_errors=True)
-        write_model(name, kind, config, cases, seed)
+    for seed, name in enumerate(MODELS):
+        if not arguments.models or name in arguments.models:
+            write_model(name, seed)
     size = sum(path.stat().st_size for path in FIXTURES.rglob("*") if path.is_file())
     print(f"{size / 1e6:.2f} MB")
-    assert size < 3e6
+    assert size < 5e6
 
 
 if __name__ == "__main__":
