@@ -233,7 +233,7 @@ import Testing
     var tokens = (0...UInt8.max).map { [$0] } + ["ab", "abc", "bc"].map { Array($0.utf8) }
     func readTokens() throws -> Tokenizer {
       let lines = tokens.enumerated().map { "\(Data($1).base64EncodedString()) \($0)\n" }
-      return try withFile(lines.joined()) { try Tokenizer(tiktoken: $0) }
+      return try withFile(lines.joined()) { try Tokenizer(contentsOf: $0) }
     }
     let tokenizer = try readTokens()
     #expect(tokenizer.vocabularySize == 259)
@@ -244,7 +244,7 @@ import Testing
     tokens.swapAt(256, 257)
     #expect(throws: FlowerError.self) { try readTokens() }
     for text in ["", "YQ==", "YQ== 1", "? 0", "YQ== 0 0", " 0"] {
-      #expect(throws: FlowerError.self) { try withFile(text) { try Tokenizer(tiktoken: $0) } }
+      #expect(throws: FlowerError.self) { try withFile(text) { try Tokenizer(contentsOf: $0) } }
     }
   }
 }

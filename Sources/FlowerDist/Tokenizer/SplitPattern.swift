@@ -1,7 +1,6 @@
-/// A published regular expression that cuts text into pieces, as a scanner written by hand.
+/// A published regular expression that cuts text into pieces, as a scanner written by hand; `BoundedRegex` is slower.
 ///
-/// Every pattern matches everywhere, so the pieces are the whole text. Letters (`\p{L}`) and numbers (`\p{N}`) are
-/// those of the Swift runtime's Unicode version; characters assigned later than another library's tables may differ.
+/// Every pattern matches everywhere, so the pieces are the whole text.
 enum SplitPattern: String, CaseIterable, Sendable {
   case gpt2 = #"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"#
   case qwen2 =
@@ -12,58 +11,52 @@ enum SplitPattern: String, CaseIterable, Sendable {
   /// The regular expression.
   var regex: String { rawValue }
 
-  /// Where the piece ends that begins at `piece.lowerBound`; `piece` is not empty, valid UTF-8, and ends where the
-  /// text ends.
-  func end(ofFirst piece: Range<Int>, in text: [UInt8]) -> Int {
-    let scanner = Scanner(text: text, limit: piece.upperBound)
-    let start = piece.lowerBound
-    if let end = scanner.contraction(at: start, ignoringCase: self != .gpt2) { return end }
-    let first = scanner.scalar(at: start)
-    let second = first.end < piece.upperBound ? scanner.scalar(at: first.end) : nil
+  /// Where the piece ends that begins at `start`, which is not the end of the text; the text is valid UTF-8.
+  func end(ofPieceAt start: Int, in text: Span<UInt8>) -> Int {
+    if let end = text.contraction(at: start, ignoringCase: self != .gpt2) { return end }
+    let first = text.kind(at: start)
+    let second = first.end < text.count ? text.kind(at: first.end) : nil
 
     if self == .gpt2 {
       // ` ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+`
       if text[start] == UInt8(ascii: " "), let second, second.kind != .space {
-        return scanner.run(of: second.kind, from: second.end)
+        return text.run(of: second.kind, from: second.end)
       }
-      if first.kind != .space { return scanner.run(of: first.kind, from: first.end) }
-      return scanner.space(at: start, endingAtNewline: false)
+      if first.kind != .space { return text.run(of: first.kind, from: first.end) }
+      return text.space(at: start, endingAtNewline: false)
     }
 
     // `[^\r\n\p{L}\p{N}]?\p{L}+`
-    if first.kind == .letter { return scanner.run(of: .letter, from: first.end) }
+    if first.kind == .letter { return text.run(of: .letter, from: first.end) }
     if first.kind != .number, !isNewline(text[start]), let second, second.kind == .letter {
-      return scanner.run(of: .letter, from: second.end)
+      return text.run(of: .letter, from: second.end)
     }
     if first.kind == .number {
-      return scanner.run(of: .number, from: first.end, atMost: self == .llama3 ? 2 : 0)
+      return text.run(of: .number, from: first.end, atMost: self == .llama3 ? 2 : 0)
     }
     // ` ?[^\s\p{L}\p{N}]+[\r\n]*`
-    if first.kind == .other { return scanner.newlines(from: scanner.run(of: .other, from: first.end)) }
+    if first.kind == .other { return text.newlines(from: text.run(of: .other, from: first.end)) }
     if text[start] == UInt8(ascii: " "), let second, second.kind == .other {
-      return scanner.newlines(from: scanner.run(of: .other, from: second.end))
+      return text.newlines(from: text.run(of: .other, from: second.end))
     }
-    return scanner.space(at: start, endingAtNewline: true)
+    return text.space(at: start, endingAtNewline: true)
   }
 }
 
 private func isNewline(_ byte: UInt8) -> Bool { byte == 0x0A || byte == 0x0D }
 
 /// The parts that the patterns are made of. Functions take and return byte offsets.
-private struct Scanner {
-  let text: [UInt8]
-  let limit: Int
-
-  func scalar(at start: Int) -> (kind: ScalarKind, end: Int) {
-    let (scalar, end) = text.scalar(at: start)
+extension Span<UInt8> {
+  fileprivate func kind(at start: Int) -> (kind: ScalarKind, end: Int) {
+    let (scalar, end) = self.scalar(at: start)
     return (ScalarKind(scalar), end)
   }
 
   /// The end of the run of `kind` from `start`, over at most so many characters.
-  func run(of kind: ScalarKind, from start: Int, atMost count: Int = .max) -> Int {
+  fileprivate func run(of kind: ScalarKind, from start: Int, atMost length: Int = .max) -> Int {
     var end = start
-    var left = count
-    while end < limit, left > 0, case let next = scalar(at: end), next.kind == kind {
+    var left = length
+    while end < count, left > 0, case let next = self.kind(at: end), next.kind == kind {
       end = next.end
       left -= 1
     }
@@ -71,18 +64,18 @@ private struct Scanner {
   }
 
   /// `[\r\n]*`
-  func newlines(from start: Int) -> Int {
+  fileprivate func newlines(from start: Int) -> Int {
     var end = start
-    while end < limit, isNewline(text[end]) { end += 1 }
+    while end < count, isNewline(self[end]) { end += 1 }
     return end
   }
 
   /// `'s|'t|'re|'ve|'m|'ll|'d`. Ignoring case, `ſ` (U+017F) is an `s`.
-  func contraction(at start: Int, ignoringCase: Bool) -> Int? {
-    guard text[start] == UInt8(ascii: "'") else { return nil }
+  fileprivate func contraction(at start: Int, ignoringCase: Bool) -> Int? {
+    guard self[start] == UInt8(ascii: "'") else { return nil }
     func letter(_ offset: Int) -> UInt8? {
-      guard start + offset < limit else { return nil }
-      let byte = text[start + offset]
+      guard start + offset < count else { return nil }
+      let byte = self[start + offset]
       return ignoringCase && (0x41...0x5A).contains(byte) ? byte | 0x20 : byte
     }
     switch (letter(1), letter(2)) {
@@ -99,17 +92,17 @@ private struct Scanner {
   }
 
   /// `\s+(?!\S)|\s+` at a white space, after `\s*[\r\n]+` if `endingAtNewline`.
-  func space(at start: Int, endingAtNewline: Bool) -> Int {
+  fileprivate func space(at start: Int, endingAtNewline: Bool) -> Int {
     var end = start
     var last = start
     var afterNewline: Int?
-    while end < limit, case let next = scalar(at: end), next.kind == .space {
-      if isNewline(text[end]) { afterNewline = next.end }
+    while end < count, case let next = self.kind(at: end), next.kind == .space {
+      if isNewline(self[end]) { afterNewline = next.end }
       last = end
       end = next.end
     }
     if endingAtNewline, let afterNewline { return afterNewline }
     // A run before something visible leaves its last character to it, unless that is all there is.
-    return end == limit || last == start ? end : last
+    return end == count || last == start ? end : last
   }
 }

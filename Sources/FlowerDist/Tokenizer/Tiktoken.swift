@@ -7,11 +7,11 @@ extension Tokenizer {
   /// under the merges of lower rank.
   ///
   /// - Throws: `FlowerError` (data) that names file and line.
-  public init(tiktoken path: String) throws {
+  init(ranks bytes: [UInt8], file path: String) throws {
     var tokens: [[UInt8]] = []
-    for (index, line) in try Self.fileContents(path).split(separator: UInt8(ascii: "\n")).enumerated() {
+    for (index, line) in bytes.split(separator: UInt8(ascii: "\n")).enumerated() {
       let fields = line.split(separator: UInt8(ascii: " "))
-      guard fields.count == 2, let bytes = Data(base64Encoded: fields[0]), !bytes.isEmpty,
+      guard fields.count == 2, let bytes = Data(base64Encoded: Data(fields[0])), !bytes.isEmpty,
         Int(String(decoding: fields[1], as: UTF8.self)) == index, index < Vocabulary.idLimit
       else { throw FlowerError(.data, "\(path):\(index + 1): expected a token in base64, a space and \(index)") }
       tokens.append(Array(bytes))
@@ -30,8 +30,6 @@ extension Tokenizer {
       rank += 1
     }
     self.init(
-      vocabulary: vocabulary, merges: merger.table,
-      preTokenizer: PreTokenizer(steps: [.split(.qwen2), .byteLevel(addPrefixSpace: false, useRegex: false)]),
-      normalizer: .nfc)
+      vocabulary: vocabulary, merges: merger.table, preTokenizer: .qwen2, normalizer: .nfc)
   }
 }

@@ -1,12 +1,8 @@
-import Foundation
-
 /// Byte-level byte-pair encoding, as in GPT-2, Llama 3 and Qwen2.
 ///
-/// Text is cut at added tokens, normalised (NFC or not at all), cut into pieces, and each piece's bytes are merged pair
-/// by pair, lowest rank first. Ids equal those of Hugging Face's `tokenizers` with `add_special_tokens=False`.
+/// Text is cut at added tokens, normalised, cut into pieces, and each piece's bytes are merged pair by pair, lowest rank
+/// first. Ids equal those of Hugging Face's `tokenizers` with `add_special_tokens=False`.
 public struct Tokenizer: Equatable, Sendable {
-  enum Normalizer: Equatable, Sendable { case none, nfc }
-
   /// The model's tokens; added tokens are apart.
   let vocabulary: Vocabulary
   let merges: MergeTable
@@ -40,9 +36,9 @@ public struct Tokenizer: Equatable, Sendable {
     self.unknownToken = unknownToken
     self.postProcessor = postProcessor
     addedContents = Dictionary(addedTokens.map { ($0.id, Array($0.content.utf8)) }) { first, _ in first }
-    rawMatcher = AddedTokenMatcher(addedTokens.filter { !$0.isNormalized }.map { ($0.id, $0.content) })
+    rawMatcher = AddedTokenMatcher(addedTokens.filter { !$0.isNormalized }.map { ($0, Array($0.content.utf8)) })
     normalizedMatcher = AddedTokenMatcher(
-      addedTokens.filter(\.isNormalized).map { ($0.id, normalizer.normalize($0.content)) })
+      addedTokens.filter(\.isNormalized).map { ($0, normalizer.normalize(Array($0.content.utf8))) })
   }
 
   /// One token per byte: 256 tokens, the id is the byte.
@@ -63,14 +59,16 @@ public struct Tokenizer: Equatable, Sendable {
   public func encode(_ text: String) -> [Int32] {
     var ids: [Int32] = []
     var merger = Merger(merges)
-    for part in rawMatcher.split(Array(text.utf8)) {
+    let bytes = Array(text.utf8)
+    for part in rawMatcher.split(bytes.span) {
       switch part {
       case .token(let id): ids.append(id)
-      case .text(let text):
-        for part in normalizedMatcher.split(normalizer.normalize(text)) {
+      case .text(let range):
+        let text = normalizer.normalize(Array(bytes[range]))
+        for part in normalizedMatcher.split(text.span) {
           switch part {
           case .token(let id): ids.append(id)
-          case .text(let text): encode(text, into: &ids, with: &merger)
+          case .text(let range): encode(Array(text[range]), into: &ids, with: &merger)
           }
         }
       }
@@ -116,17 +114,5 @@ public struct Tokenizer: Equatable, Sendable {
   /// The one token whose bytes are exactly those of `text`, if there is one.
   public func token(for text: String) -> Int32? {
     addedTokens.first { $0.content.utf8.elementsEqual(text.utf8) }?.id ?? vocabulary.id(Array(text.utf8))
-  }
-}
-
-extension Tokenizer.Normalizer {
-  func normalize(_ text: String) -> String {
-    self == .nfc ? text.precomposedStringWithCanonicalMapping : text
-  }
-
-  /// - Parameter text: valid UTF-8.
-  func normalize(_ text: [UInt8]) -> [UInt8] {
-    guard self == .nfc, text.contains(where: { $0 >= 0x80 }) else { return text }
-    return Array(normalize(String(decoding: text, as: UTF8.self)).utf8)
   }
 }

@@ -1,16 +1,23 @@
-import Foundation
-
 extension Tokenizer {
-  /// Reads a Hugging Face `tokenizer.json`.
+  /// Reads a Hugging Face `tokenizer.json`, or a rank file (`init(ranks:file:)`), told apart by their content.
   ///
-  /// Read are byte-level BPE models: `pre_tokenizer` ByteLevel, alone or after Split (with the pattern of GPT-2, Qwen2
-  /// or Llama 3) and Digits; `normalizer` NFC or none; `decoder` ByteLevel. `post_processor` is kept but not run,
-  /// `truncation` and `padding` are ignored.
+  /// Read are byte-level BPE models: `pre_tokenizer` ByteLevel, alone or after Split, Digits and Punctuation;
+  /// `normalizer` of Unicode forms, Lowercase, Prepend and Replace; `decoder` ByteLevel. `post_processor` is kept but not
+  /// run, `truncation` and `padding` are ignored.
   ///
   /// - Throws: `FlowerError` (data) that names the file, the key path and what was expected.
   public init(contentsOf path: String) throws {
-    let bytes = try Self.fileContents(path)
-    let file = try JSONField(file: path, value: bytes.withUnsafeBytes { try JSON(parsing: $0, file: path) })
+    let bytes = try File.contents(of: path)
+    let first = bytes.first { !" \n\r\t".utf8.contains($0) }
+    if first == UInt8(ascii: "{") {
+      try self.init(json: bytes, file: path)
+    } else {
+      try self.init(ranks: bytes, file: path)
+    }
+  }
+
+  private init(json bytes: [UInt8], file path: String) throws {
+    let file = JSONField(file: path, value: try JSON(parsing: bytes, file: path))
     let postProcessor = try file["post_processor"].value
     let preTokenizer = try PreTokenizer(file["pre_tokenizer"])
     let normalizer = try Normalizer(file["normalizer"])
@@ -108,14 +115,36 @@ extension Tokenizer {
   }
 }
 
-extension Tokenizer.Normalizer {
+extension Normalizer {
   fileprivate init(_ field: JSONField) throws {
-    guard field.isPresent else {
-      self = .none
-      return
+    self.init(steps: field.isPresent ? try Self.steps(field) : [])
+    guard growth != nil else {
+      throw field.expected("replacements that make a text at most \(Self.growthLimit) times longer")
     }
-    guard try field["type"].string() == "NFC" else { throw try field["type"].expected("\"NFC\", or no normalizer") }
-    self = .nfc
+  }
+
+  private static func steps(_ field: JSONField) throws -> [Step] {
+    let type = try field["type"]
+    let name = try type.string()
+    if let form = UnicodeForm(rawValue: name) { return [.unicode(form)] }
+    switch name {
+    case "Sequence":
+      try field.allow(["type", "normalizers"])
+      return try field["normalizers"].elements().flatMap(steps)
+    case "Lowercase": return [.lowercase]
+    case "Prepend":
+      try field.allow(["type", "prepend"])
+      return [.prepend(try field["prepend"].string())]
+    case "Replace":
+      try field.allow(["type", "pattern", "content"])
+      let (regex, isLiteral) = try field["pattern"].pattern()
+      if regex.canBeEmpty { throw try field["pattern"].expected("a pattern that matches something") }
+      let content = try field["content"].string()
+      return [.replace(Replacement(pattern: regex, isLiteral: isLiteral, content: content))]
+    default:
+      let forms = UnicodeForm.allCases.map { "\"\($0.rawValue)\", " }.joined()
+      throw type.expected("\(forms)\"Lowercase\", \"Prepend\", \"Replace\" or \"Sequence\"")
+    }
   }
 }
 
@@ -124,11 +153,10 @@ extension AddedToken {
     let special = try field["special"].bool(default: false)
     self.init(
       id: try field["id"].id(), content: try field["content"].string(), isSpecial: special,
-      isNormalized: try field["normalized"].bool(default: !special), isInModel: false)
+      isNormalized: try field["normalized"].bool(default: !special), isInModel: false,
+      isSingleWord: try field["single_word"].bool(default: false), stripsLeft: try field["lstrip"].bool(default: false),
+      stripsRight: try field["rstrip"].bool(default: false))
     if content.isEmpty { throw try field["content"].expected("a text that is not empty") }
-    for key in ["single_word", "lstrip", "rstrip"] {
-      if try field[key].bool(default: false) { throw try field[key].expected("false") }
-    }
   }
 }
 
@@ -153,21 +181,24 @@ extension PreTokenizer {
       return [.byteLevel(addPrefixSpace: addPrefixSpace, useRegex: try field["use_regex"].bool(default: true))]
     case "Digits":
       try field.allow(["type", "individual_digits"])
-      return [.digits(individual: try field["individual_digits"].bool(default: false))]
+      let individual = try field["individual_digits"].bool(default: false)
+      return [.split(TextSplit(.digits, individual ? .isolated : .contiguous))]
+    case "Punctuation":
+      try field.allow(["type", "behavior"])
+      return [.split(TextSplit(.punctuation, try field["behavior"].behavior(default: .isolated)))]
     case "Split":
       try field.allow(["type", "pattern", "behavior", "invert"])
-      let regex = try field["pattern"]["Regex"]
-      let text = try regex.string()
-      guard let pattern = SplitPattern.allCases.first(where: { $0.regex.utf8.elementsEqual(text.utf8) }) else {
-        throw regex.expected("the pattern of GPT-2, Qwen2 or Llama 3")
+      let (regex, isLiteral) = try field["pattern"].pattern()
+      let behavior = try field["behavior"].behavior()
+      let isInverted = try field["invert"].bool(default: false)
+      if isLiteral { return [.split(TextSplit(.text(regex), behavior, isInverted: isInverted))] }
+      do {
+        return [.split(try TextSplit(regex, behavior, isInverted: isInverted))]
+      } catch {
+        throw try field["pattern"]["Regex"].expected(error)
       }
-      guard try field["behavior"].string() == "Isolated" else {
-        throw try field["behavior"].expected("\"Isolated\"")
-      }
-      if try field["invert"].bool(default: false) { throw try field["invert"].expected("false") }
-      return [.split(pattern)]
     default:
-      throw type.expected("\"ByteLevel\", \"Split\", \"Digits\" or \"Sequence\"")
+      throw type.expected("\"ByteLevel\", \"Split\", \"Digits\", \"Punctuation\" or \"Sequence\"")
     }
   }
 }
@@ -180,17 +211,48 @@ private func halves(_ text: String) -> [String] {
 
 /// Refuses the parts of a BPE model that are not byte-level or not deterministic.
 private func checkModel(_ model: JSONField) throws {
-  guard try model["type"].string() == "BPE" else { throw try model["type"].expected("\"BPE\"") }
+  // Files of old versions do not name the type; only BPE has merges.
+  if try model["type"].value != nil || model["merges"].value == nil {
+    guard try model["type"].string() == "BPE" else { throw try model["type"].expected("\"BPE\"") }
+  }
   for key in ["continuing_subword_prefix", "end_of_word_suffix"] {
     if try model[key].isPresent, try !model[key].string().isEmpty { throw try model[key].expected("no text") }
   }
-  if try model["byte_fallback"].bool(default: false) { throw try model["byte_fallback"].expected("false") }
+  if try model["byte_fallback"].bool(default: false) {
+    throw try model["byte_fallback"].expected("false: models in the style of SentencePiece are not read")
+  }
   if try model["dropout"].isPresent, try model["dropout"].value?.double != 0 {
     throw try model["dropout"].expected("no dropout")
   }
 }
 
 extension JSONField {
+  fileprivate func expected(_ error: RegexError) -> FlowerError {
+    expected("a regular expression without \(error.feature) (character \(error.character))")
+  }
+
+  /// `{"Regex": "…"}` or `{"String": "…"}`.
+  fileprivate func pattern() throws -> (BoundedRegex, isLiteral: Bool) {
+    try allow(["Regex", "String"])
+    guard try object().count == 1 else { throw expected("{\"Regex\": …} or {\"String\": …}") }
+    let (regex, literal) = (try self["Regex"], try self["String"])
+    do throws(RegexError) {
+      if let text = regex.value?.string { return (try BoundedRegex(text), false) }
+      if let text = literal.value?.string, !text.isEmpty { return (try BoundedRegex(literal: text), true) }
+    } catch {
+      throw (regex.value == nil ? literal : regex).expected(error)
+    }
+    throw (regex.value == nil ? literal : regex).expected("a text that is not empty")
+  }
+
+  fileprivate func behavior(default absent: TextSplit.Behavior? = nil) throws -> TextSplit.Behavior {
+    if let absent, !isPresent { return absent }
+    guard let behavior = TextSplit.Behavior(rawValue: try string()) else {
+      throw expected(TextSplit.Behavior.allCases.map { "\"\($0.rawValue)\"" }.joined(separator: ", "))
+    }
+    return behavior
+  }
+
   fileprivate static let idRange = "an integer from 0 to \(Vocabulary.idLimit - 1)"
 
   fileprivate func id() throws -> Int32 {
@@ -198,16 +260,5 @@ extension JSONField {
       throw expected(Self.idRange)
     }
     return Int32(id)
-  }
-}
-
-extension Tokenizer {
-  /// - Throws: `FlowerError` (data).
-  static func fileContents(_ path: String) throws -> Data {
-    do {
-      return try Data(contentsOf: URL(fileURLWithPath: path))
-    } catch {
-      throw FlowerError(.data, "\(path) cannot be read: \(error.localizedDescription)")
-    }
   }
 }

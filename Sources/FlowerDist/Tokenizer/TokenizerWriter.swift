@@ -19,7 +19,7 @@ extension Tokenizer {
       "truncation": nil,
       "padding": nil,
       "added_tokens": JSON(addedTokens.map(\.json)),
-      "normalizer": normalizer == .nfc ? ["type": "NFC"] : nil,
+      "normalizer": normalizer.json,
       "pre_tokenizer": preTokenizer.json,
       "post_processor": post ?? .null,
       "decoder": ["type": "ByteLevel", "add_prefix_space": true, "trim_offsets": true, "use_regex": true],
@@ -58,9 +58,51 @@ extension Tokenizer {
 extension AddedToken {
   fileprivate var json: JSON {
     [
-      "id": JSON(id), "content": JSON(content), "single_word": false, "lstrip": false, "rstrip": false,
-      "normalized": JSON(isNormalized), "special": JSON(isSpecial),
+      "id": JSON(id), "content": JSON(content), "single_word": JSON(isSingleWord), "lstrip": JSON(stripsLeft),
+      "rstrip": JSON(stripsRight), "normalized": JSON(isNormalized), "special": JSON(isSpecial),
     ]
+  }
+}
+
+extension Normalizer {
+  fileprivate var json: JSON {
+    switch steps.count {
+    case 0: .null
+    case 1: steps[0].json
+    default: ["type": "Sequence", "normalizers": JSON(steps.map(\.json))]
+    }
+  }
+}
+
+extension Normalizer.Step {
+  fileprivate var json: JSON {
+    switch self {
+    case .unicode(let form): ["type": JSON(form.rawValue)]
+    case .lowercase: ["type": "Lowercase"]
+    case .prepend(let text): ["type": "Prepend", "prepend": JSON(text)]
+    case .replace(let replacement):
+      [
+        "type": "Replace",
+        "pattern": [replacement.isLiteral ? "String" : "Regex": JSON(replacement.pattern.pattern)],
+        "content": JSON(replacement.content),
+      ]
+    }
+  }
+}
+
+extension TextSplit {
+  fileprivate var json: JSON {
+    switch delimiter {
+    case .published(let pattern): json(pattern: ["Regex": JSON(pattern.regex)])
+    case .regex(let regex): json(pattern: ["Regex": JSON(regex.pattern)])
+    case .text(let text): json(pattern: ["String": JSON(text.pattern)])
+    case .digits: ["type": "Digits", "individual_digits": JSON(behavior == .isolated)]
+    case .punctuation: ["type": "Punctuation", "behavior": JSON(behavior.rawValue)]
+    }
+  }
+
+  private func json(pattern: JSON) -> JSON {
+    ["type": "Split", "pattern": pattern, "behavior": JSON(behavior.rawValue), "invert": JSON(isInverted)]
   }
 }
 
@@ -74,10 +116,7 @@ extension PreTokenizer {
 extension PreTokenizer.Step {
   fileprivate var json: JSON {
     switch self {
-    case .split(let pattern):
-      ["type": "Split", "pattern": ["Regex": JSON(pattern.regex)], "behavior": "Isolated", "invert": false]
-    case .digits(let individual):
-      ["type": "Digits", "individual_digits": JSON(individual)]
+    case .split(let split): split.json
     case .byteLevel(let addPrefixSpace, let useRegex):
       [
         "type": "ByteLevel", "add_prefix_space": JSON(addPrefixSpace), "trim_offsets": true,
