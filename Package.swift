@@ -32,6 +32,11 @@ let package = Package(
       name: "flower-worker",
       dependencies: ["FlowerDist", .product(name: "ArgumentParser", package: "swift-argument-parser")],
       swiftSettings: vectorFlags),
+    // A tool of the tests: a trap ends the process, so hostile files are read by one of its own.
+    .executableTarget(
+      name: "flower-fuzz",
+      dependencies: ["FlowerDist", .product(name: "ArgumentParser", package: "swift-argument-parser")],
+      path: "Tests/Fuzzer", swiftSettings: vectorFlags),
     .testTarget(
       name: "FlowerDistTests", dependencies: ["FlowerDist"],
       resources: [.copy("Fixtures")], swiftSettings: vectorFlags),

@@ -1,0 +1,116 @@
+import FlowerDist
+import Foundation
+
+/// Starts workers and survives them: what kills one is noted, kept, and the next worker goes on behind it.
+struct FuzzRunner {
+  var seed: UInt64
+  /// Where the inputs of findings are kept.
+  var keep: String
+
+  /// More findings of one target are not looked for.
+  static let findingLimit = 20
+  /// Seconds without a new case after which a worker is ended, though it takes no processor time.
+  private static let patience = 60.0
+
+  struct Finding: Equatable {
+    var target: String
+    var seed: UInt64
+    var number: Int
+    var problem: String
+  }
+
+  struct Outcome {
+    var summary = FuzzWorker.Summary()
+    var findings: [Finding] = []
+  }
+
+  /// Reads the cases of one target.
+  func run(_ target: FuzzTarget, _ cases: Range<Int>) throws -> Outcome {
+    let scratch = Self.scratchRoot + "flower-fuzz-\(UUID().uuidString)"
+    let worker = FuzzWorker(target: target, seed: seed, scratch: scratch)
+    try FileManager.default.createDirectory(atPath: worker.input, withIntermediateDirectories: true)
+    defer { try? FileManager.default.removeItem(atPath: scratch) }
+    let findingsPath = "\(scratch)/\(FuzzWorker.findingsFile)"
+    guard FileManager.default.createFile(atPath: findingsPath, contents: nil) else {
+      throw FlowerError(.cannotWrite, "cannot write \(findingsPath)")
+    }
+    let progress = try FuzzProgress(path: "\(scratch)/progress")
+
+    var outcome = Outcome()
+    var next = cases.lowerBound
+    while next < cases.upperBound, outcome.findings.count < Self.findingLimit {
+      progress.begin(next)
+      let end = try start(worker, next..<cases.upperBound, progress)
+      let summaryPath = "\(scratch)/\(FuzzWorker.summaryFile)"
+      if let problem = end {
+        let number = progress.current
+        outcome.summary.cases += number + 1 - next
+        outcome.findings.append(Finding(target: target.name, seed: seed, number: number, problem: problem))
+        next = number + 1
+      } else {
+        let part = try JSONDecoder().decode(
+          FuzzWorker.Summary.self, from: Data(contentsOf: URL(filePath: summaryPath)))
+        outcome.summary.cases += part.cases
+        outcome.summary.accepted += part.accepted
+        outcome.summary.seconds += part.seconds
+        outcome.summary.digest = part.digest
+        next = cases.upperBound
+      }
+    }
+    for line in try String(contentsOfFile: findingsPath, encoding: .utf8).split(separator: "\n") {
+      let parts = line.split(separator: " ", maxSplits: 1)
+      guard parts.count == 2, let number = Int(parts[0]) else { continue }
+      outcome.findings.append(
+        Finding(target: target.name, seed: seed, number: number, problem: String(parts[1])))
+    }
+    outcome.findings.sort { $0.number < $1.number }
+    for finding in outcome.findings { try save(target.input(seed: seed, number: finding.number), of: finding) }
+    return outcome
+  }
+
+  /// Memory where there is a file system for it: an input is written and read once.
+  private static let scratchRoot =
+    FileManager.default.isWritableFile(atPath: "/dev/shm") ? "/dev/shm/" : NSTemporaryDirectory()
+
+  /// Runs a worker to its end; what it died of, if it did.
+  private func start(_ worker: FuzzWorker, _ cases: Range<Int>, _ progress: FuzzProgress) throws -> String? {
+    let process = Process()
+    process.executableURL = URL(filePath: "/proc/self/exe").resolvingSymlinksInPath()
+    process.arguments = [
+      "--worker", worker.scratch, "--target", worker.target.name, "--seed", String(seed),
+      "--first", String(cases.lowerBound), "--cases", String(cases.count),
+    ]
+    process.environment = ProcessInfo.processInfo.environment.merging([
+      // The backtrace of a trap would fill the screen; the case can be run again to see it.
+      "SWIFT_BACKTRACE": "enable=no",
+      // Freed memory goes back to the system, so that one input's does not hide the next one's.
+      "MALLOC_MMAP_THRESHOLD_": "131072", "MALLOC_TRIM_THRESHOLD_": "131072",
+      "OPENBLAS_NUM_THREADS": "1",
+    ]) { $1 }
+    process.standardError = FileHandle.nullDevice
+    try process.run()
+    var last = (number: progress.current, since: Date())
+    while process.isRunning {
+      usleep(20_000)
+      if progress.current != last.number { last = (progress.current, Date()) }
+      if -last.since.timeIntervalSinceNow > Self.patience {
+        kill(process.processIdentifier, SIGKILL)
+        process.waitUntilExit()
+        return "waited for \(Int(Self.patience)) s"
+      }
+    }
+    process.waitUntilExit()
+    switch (process.terminationReason, process.terminationStatus) {
+    case (.exit, 0): return nil
+    case (.exit, let code): return "ended with exit code \(code)"
+    case (_, SIGPROF): return "took more than \(10 * FuzzWorker.Limit.seconds) s of processor time"
+    case (_, let signal): return "died of signal \(signal) (\(String(cString: strsignal(signal))))"
+    }
+  }
+
+  private func save(_ input: FuzzInput, of finding: Finding) throws {
+    let directory = "\(keep)/\(finding.target)-\(finding.seed)-\(finding.number)"
+    try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
+    for file in input.files { try Data(file.bytes).write(to: URL(filePath: "\(directory)/\(file.name)")) }
+  }
+}

@@ -1,0 +1,58 @@
+import FlowerDist
+
+/// A reader under attack: what it reads when all is well, how that is damaged, and the reading itself.
+///
+/// A new reader is one more value, listed in `FuzzTarget.all`.
+struct FuzzTarget: Sendable {
+  var name: String
+  /// Inputs that the reader accepts as they are. Every mutation starts from one of them.
+  var seeds: [FuzzInput]
+  /// Turns the first input into a hostile relative of itself; it may take parts of the second.
+  var mutate: @Sendable (_ seed: FuzzInput, _ donor: FuzzInput, _ random: inout FuzzRandom) -> FuzzInput
+  /// Reads what was written into the directory. It returns, or throws a `FlowerError` that names the file.
+  var read: @Sendable (_ directory: String) throws -> Void
+
+  /// The input of a case, a function of target, seed and number alone. Of 64 cases one is a seed as it is.
+  func input(seed: UInt64, number: Int) -> FuzzInput {
+    var random = FuzzRandom(seed: seed, target: name, number: number)
+    let start = random.pick(seeds)
+    if random.chance(1, in: 64) { return start }
+    return mutate(start, random.pick(seeds), &random)
+  }
+}
+
+extension FuzzTarget {
+  static let all: [FuzzTarget] = [
+    .safeTensors, .configuration, .weights, .tokenizer, .tiktoken, .metadata, .model,
+  ]
+}
+
+/// The files that a reader finds in its directory.
+struct FuzzInput: Sendable {
+  struct File: Sendable {
+    var name: String
+    var bytes: [UInt8]
+  }
+
+  var files: [File]
+
+  init(_ files: [File]) { self.files = files }
+
+  init(_ name: String, _ bytes: [UInt8]) { files = [File(name: name, bytes: bytes)] }
+
+  init(_ name: String, _ text: String) { self.init(name, Array(text.utf8)) }
+
+  var byteCount: Int { files.reduce(0) { $0 + $1.bytes.count } }
+
+  /// The content of a file; empty without it.
+  subscript(name: String) -> [UInt8] {
+    get { files.first { $0.name == name }?.bytes ?? [] }
+    set {
+      if let index = files.firstIndex(where: { $0.name == name }) {
+        files[index].bytes = newValue
+      } else {
+        files.append(File(name: name, bytes: newValue))
+      }
+    }
+  }
+}
