@@ -11,8 +11,7 @@ struct FlowerWorker: ParsableCommand {
     version: flowerVersion,
     subcommands: [
       Prepare.self, Train.self, Evaluate.self, Audit.self, Recommend.self, Score.self, Export.self, Inspect.self,
-      MakeReport.self,
-      Bench.self,
+      MakeReport.self, Bench.self,
     ])
 
   static func main() {

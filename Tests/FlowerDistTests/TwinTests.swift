@@ -7,19 +7,21 @@ import Testing
 @Suite struct TwinTests {
   static let directory = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "Fixtures/twin")
 
+  /// Of models, and of adapters in a folder of the model's.
   static let cases: [(model: String, name: String)] = {
-    let models = try! FileManager.default.contentsOfDirectory(atPath: directory.path()).sorted()
-    return models.flatMap { model -> [(String, String)] in
-      let files = (try? FileManager.default.contentsOfDirectory(atPath: directory.appending(path: model).path())) ?? []
-      return files.sorted().filter { $0.hasPrefix("case-") && $0.hasSuffix(".json") }.map { (model, $0) }
+    let files = (FileManager.default.enumerator(atPath: directory.path())?.allObjects as? [String] ?? []).sorted()
+    return files.compactMap { file -> (String, String)? in
+      let parts = file.split(separator: "/")
+      guard let name = parts.last, name.hasPrefix("case-"), name.hasSuffix(".json") else { return nil }
+      return (parts.dropLast().joined(separator: "/"), String(name))
     }
   }()
 
-  @Test func fixturesAreThere() { #expect(Self.cases.count >= 15) }
+  @Test func fixturesAreThere() { #expect(Self.cases.count >= 50) }
 
   @Test(arguments: cases) func agrees(model: String, name: String) throws {
     let folder = Self.directory.appending(path: model)
-    let transformer = try Self.model(folder)
+    let transformer = try Transformer.read(folder.path()).transformer
     let scorer = Scorer(LanguageModel(transformer))
     let file = try JSON(contentsOf: folder.appending(path: name).path())
     let request = try ScoreRequest(
@@ -27,11 +29,11 @@ import Testing
     compare(try scorer.score(request).json, file["expected"]!, "")
 
     guard let trajectories = request.trajectories else { return }
-    let gradient = FloatArena(count: transformer.layout.count)
+    let gradient = FloatArena(count: transformer.trainable.list.count)
     _ = try scorer.score(trajectories, into: gradient)
     let reference = try SafeTensorsReader(
       path: folder.appending(path: name.replacing(".json", with: ".gradients.safetensors")).path())
-    for parameter in transformer.layout.parameters {
+    for parameter in transformer.trainable.list.parameters {
       var values = [Float](repeating: 0, count: parameter.count)
       try values.withUnsafeMutableBufferPointer {
         try reference.read(reference.tensor(parameter.name, shape: parameter.shape), into: $0)
@@ -40,12 +42,6 @@ import Testing
       let distance = zip(values, gradient.view(parameter.range)).map { abs($0 - $1) }.max()!
       #expect(distance < 2e-4 * scale, "\(parameter.name): off by \(distance) of \(scale)")
     }
-  }
-
-  static func model(_ folder: URL) throws -> Transformer {
-    let transformer = Transformer(try ModelConfiguration(directory: folder.path()))
-    try transformer.readWeights(directory: folder.path())
-    return transformer
   }
 
   /// Every number of the twin has its counterpart. Rewards are exact, the model is computed in single precision.

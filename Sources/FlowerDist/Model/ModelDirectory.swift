@@ -31,28 +31,16 @@ public struct ModelDirectory {
   ///   - host: the weights, if they have been read already.
   /// - Throws: `FlowerError` of kind `data` naming the file; also for weights that are not finite.
   public init(contentsOf path: String, keepingSideFiles: Bool = false, host: HostWeights? = nil) throws {
-    base = Adapter.isHeld(by: path) ? try Adapter.base(of: path) : nil
+    (transformer, base, storedType) = try Transformer.read(path, host: host)
     let places = [path] + (base.map { [$0] } ?? [])
-    let weights = places.last!
-    let configuration = try ModelConfiguration(directory: weights)
-    if let host, host.directory == weights {
-      transformer = Transformer(configuration, weights: host.weights)
-      storedType = host.storedType
-    } else {
-      transformer = Transformer(configuration)
-      storedType = try transformer.readWeights(directory: weights)
-    }
     let tokenizerPlace = places.first { File.exists("\($0)/tokenizer.json") } ?? path
     tokenizer = try Tokenizer(contentsOf: "\(tokenizerPlace)/tokenizer.json")
     metadata =
       File.exists("\(path)/\(FlowerMetadata.fileName)") ? try FlowerMetadata(directory: path) : nil
     sideFiles = keepingSideFiles ? try SideFiles(directories: places) : nil
-    if let base {
-      if let expected = metadata?.baseDigest, expected != transformer.frozenDigest {
-        throw FlowerError(
-          .data, "\(base): these are not the weights that the adapter in \(path) was trained on (SHA-256 \(expected))")
-      }
-      transformer.adapter = try Adapter(directory: path, of: configuration)
+    if let base, let expected = metadata?.baseDigest, expected != transformer.frozenDigest {
+      throw FlowerError(
+        .data, "\(base): these are not the weights that the adapter in \(path) was trained on (SHA-256 \(expected))")
     }
     if tokenizer.vocabularySize > transformer.configuration.vocabularySize {
       throw FlowerError(
@@ -104,6 +92,22 @@ public struct ModelDirectory {
 }
 
 extension Transformer {
+  /// Reads `config.json` and the weights of a model directory, or those of an adapter's model, and the adapter.
+  /// - Parameter host: the weights, if they have been read already.
+  /// - Returns: with the model, the directory that an adapter belongs to, and the element type of the weights' file.
+  static func read(
+    _ directory: String, host: HostWeights? = nil
+  ) throws -> (transformer: Transformer, base: String?, storedType: SafeTensors.DType) {
+    let base = Adapter.isHeld(by: directory) ? try Adapter.base(of: directory) : nil
+    let place = base ?? directory
+    let configuration = try ModelConfiguration(directory: place)
+    let known = host?.directory == place ? host : nil
+    let transformer = Transformer(configuration, weights: known?.weights)
+    let storedType = try known?.storedType ?? transformer.readWeights(directory: place)
+    if base != nil { transformer.adapter = try Adapter(directory: directory, of: configuration) }
+    return (transformer, base, storedType)
+  }
+
   /// Reads the weights of a model directory; each tensor's shape is checked.
   /// - Returns: the element type of its input embedding.
   func readWeights(directory: String) throws -> SafeTensors.DType {

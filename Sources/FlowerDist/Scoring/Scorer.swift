@@ -15,10 +15,8 @@ public struct Scorer {
   /// - Throws: `FlowerError` as of ``ScoreRequest`` and ``score(_:)``, and of kind `data` for the model's files.
   public static func result(model: String, input: String) throws -> ScoreResult {
     let directory = try ServedModel.modelDirectory(model)
-    let configuration = try ModelConfiguration(directory: directory)
-    let request = try ScoreRequest(contentsOf: input, vocabularySize: configuration.vocabularySize)
-    let transformer = Transformer(configuration)
-    try transformer.readWeights(directory: directory)
+    let transformer = try Transformer.read(directory).transformer
+    let request = try ScoreRequest(contentsOf: input, vocabularySize: transformer.configuration.vocabularySize)
     return try Scorer(LanguageModel(transformer)).score(request)
   }
 
@@ -27,7 +25,7 @@ public struct Scorer {
     var result = ScoreResult()
     if let sequences = request.sequences { result.sequences = try score(sequences, top: request.top) }
     if let trajectories = request.trajectories {
-      let gradient = request.gradients ? FloatArena(count: language.transformer.layout.count) : nil
+      let gradient = request.gradients ? FloatArena(count: language.transformer.trainable.list.count) : nil
       result.trajectories = try score(trajectories, into: gradient)
     }
     return result
@@ -87,7 +85,7 @@ public struct Scorer {
     var result = ScoreResult.Trajectories(
       loss: prompts.reduce(0) { $0 + $1.loss } / Double(prompts.count), prompts: prompts, isList: request.isList)
     result.gradientNorms = gradient.map { gradient in
-      language.transformer.layout.parameters.map { parameter in
+      language.transformer.trainable.list.parameters.map { parameter in
         let squares = gradient.view(parameter.range).reduce(0) { $0 + Double($1) * Double($1) }
         return (parameter.name, squares.squareRoot())
       }

@@ -20,7 +20,7 @@ extension FuzzTarget {
     mutate: { seed, donor, random in
       FuzzInput("qwen.tiktoken", mutateLines(seed["qwen.tiktoken"], donor["qwen.tiktoken"], &random))
     },
-    read: { directory in try use(Tokenizer(tiktoken: "\(directory)/qwen.tiktoken")) })
+    read: { directory in try use(Tokenizer(contentsOf: "\(directory)/qwen.tiktoken")) })
 
   /// A tokenizer that was read gives ids that it knows, whatever the text.
   private static func use(_ tokenizer: Tokenizer) {
