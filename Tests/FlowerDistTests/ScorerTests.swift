@@ -119,7 +119,7 @@ import Testing
       for i in 0..<gradient.count { moved.weights.base[i] = transformer.weights.base[i] + step * gradient.base[i] }
       return try Scorer(LanguageModel(moved)).score(request, into: nil).loss
     }
-    let step: Float = 0.02 / Float(square.squareRoot())
+    let step: Float = 0.002 / Float(square.squareRoot())
     let slope = (try loss(step) - loss(-step)) / (2 * Double(step))
     #expect(abs(slope - square) < 0.01 * square, "\(slope), expected \(square)")
   }
