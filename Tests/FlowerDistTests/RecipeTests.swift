@@ -200,9 +200,10 @@ private let valid = """
     #expect(problems(valid, "validation.every=1", "validation.metric=hr@10").count == 1)
     #expect(problems(valid, "training.steps=null", "training.epochs=1").count == 1)
     #expect(problems(valid, "training.steps=null", "training.epochs=1", "data.generated_examples=90").isEmpty)
-    // Not implemented, and not a valid combination either.
-    #expect(problems(valid, "objective.flow=terminating").count == 2)
-    #expect(problems(valid, "objective.flow=terminating", "objective.support=vocabulary").count == 1)
+    #expect(problems(valid, "objective.flow=terminating", "objective.support=catalogue").count == 1)
+    #expect(problems(valid, "objective.flow=terminating", "objective.support=vocabulary").isEmpty)
+    #expect(problems(valid, "objective.granularity=2", "objective.name=soft").count == 1)
+    #expect(problems(valid, "objective.granularity=2", "objective.name=db").isEmpty)
     // A model that is loaded brings its own shape.
     #expect(problems(valid, "model.kv_heads=3", "model.path=m").isEmpty)
   }
@@ -272,8 +273,9 @@ private let valid = """
     recipe.prompt = .init(template: "t", separator: "s", historyLength: 1, maxTokens: 1)
     recipe.tokenizer = .init(path: "t", kind: .bytes, vocabularySize: 256, terminator: "x")
     recipe.objective = .init(
-      name: .tb, lambda: 0.5, flow: .terminating, support: .vocabulary, sftSupport: .catalogue, theta: 0.5)
-    recipe.reward = .init(weight: .power, smoothing: 0, beta: 0, gamma: 0)
+      name: .tb, lambda: 0.5, flow: .terminating, prefixTitles: .published, granularity: 2, support: .vocabulary,
+      sftSupport: .catalogue, theta: 0.5)
+    recipe.reward = .init(weight: .power, smoothing: 0, beta: 0, gamma: 0, c: 0)
     recipe.trajectories = .init(source: .policy, count: 1, temperature: 2)
     recipe.optimizer = .init(
       learningRate: 1, schedule: .linear, warmupSteps: 0, finalFraction: 1, weightDecay: 0, beta1: 0, beta2: 0,

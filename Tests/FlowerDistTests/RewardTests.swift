@@ -128,6 +128,27 @@ import Testing
     }
   }
 
+  /// The published formulas over leaves, the preference being floored as it always is.
+  @Test(arguments: [Recipe.Reward.Weight.divide, .addLog]) func publishedWeightsOfAMadeUpScore(
+    weight: Recipe.Reward.Weight
+  ) throws {
+    let (titles, tree) = try CatalogueTreeTests.random(3)
+    let counts = titles.indices.map { Double($0 % 4) }
+    var recipe = Self.recipe(weight, smoothing: 0.5)
+    recipe.c = 2
+    let model = try RewardModel(recipe, tree: tree, counts: counts, score: MadeUpScore())
+    let p = model.preference(history: [2], leavingOut: nil, score: MadeUpScore())
+    let (low, high, mean) = (p.min()!, p.max()!, p.reduce(0, +) / Double(p.count))
+    let weights = zip(p, model.popularity).map { p, w -> Double in
+      weight == .divide
+        ? pow(w, 1 / ((p - mean) / (high - low) + 1)) : w * pow((p - low) / (high - low) + 1e-20, 2)
+    }
+    let rewards = model.rewards(history: [2], leavingOut: nil)
+    #expect(model.isPersonal)
+    expectAgreement(rewards.target, weights.map { $0 / weights.reduce(0, +) }, tolerance: 1e-12)
+    Self.checkFlows(rewards)
+  }
+
   /// Without a history p is popularity, so the weights are w^(β-γ).
   @Test func powerWithoutAHistory() throws {
     let tree = try CatalogueTree(titles: [[1], [1, 2], [4]], terminator: 3)

@@ -27,6 +27,9 @@ extension LaunchTests {
         Way("power reward by weight", "reward.weight=power", "trajectories.source=weight", "objective.theta=0.5"),
         Way("on-policy", "trajectories.source=policy"),
         Way("over the vocabulary", "objective.support=vocabulary", "objective.name=tb"),
+        Way(
+          "terminating flow over runs of tokens", "objective.flow=terminating", "objective.support=vocabulary",
+          "objective.granularity=3"),
         Way("micro-batches", "training.global_batch=16", "training.grains=4", "training.micro_batch=1"),
       ])
     func sameWeights(_ way: Way) async throws {

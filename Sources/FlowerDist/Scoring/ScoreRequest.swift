@@ -38,7 +38,7 @@ public struct ScoreRequest: Sendable {
       }
       let positions = self.sequences!.reduce(0) { $0 + $1.count }
       guard positions * self.top <= Self.maximumTopEntries else {
-        throw top.expected("a smaller number: \(positions) positions times that are more than \(Self.maximumTopEntries)")
+        throw top.expected("at most \(Self.maximumTopEntries) over the number of tokens, which is \(positions)")
       }
     } else if self.top > 0 {
       throw FlowerError(.usage, "\(top.place) lists tokens of sequences, but there are none")

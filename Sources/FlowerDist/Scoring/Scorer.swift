@@ -50,7 +50,8 @@ public struct Scorer {
       if top > 0, forest.queryCount > 0 {
         language.forEachDistribution(forest) { _, logProbabilities in
           best.append(
-            Evaluator.top(logProbabilities, count: top).map { (token: Int($0.leaf), logProbability: $0.logProbability) })
+            Evaluator.top(logProbabilities, count: top).map { (token: Int($0.leaf), logProbability: $0.logProbability) }
+          )
         }
       }
       var next = 0
@@ -91,7 +92,8 @@ public struct Scorer {
       }
     }
     guard result.loss.isFinite, result.gradientNorms?.allSatisfy(\.norm.isFinite) ?? true else {
-      throw FlowerError(.diverged, "the \(result.loss.isFinite ? "gradient" : "loss") of the trajectories is not finite")
+      throw FlowerError(
+        .diverged, "the \(result.loss.isFinite ? "gradient" : "loss") of the trajectories is not finite")
     }
     return result
   }

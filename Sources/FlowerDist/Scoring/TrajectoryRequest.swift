@@ -76,10 +76,10 @@ public struct TrajectoryRequest: Sendable {
     }
     if recipe.reward.weight.isPersonal, !row.scores.isPresent {
       throw FlowerError(
-        .usage, "\(objective.place).weight \(recipe.reward.weight.rawValue) needs \(row.scores.place), which is missing")
+        .usage, "\(objective.place).weight \(recipe.reward.weight.rawValue) needs \(row.scores.path), which is missing")
     }
     if mixes, !row.target.isPresent {
-      throw FlowerError(.usage, "\(objective.place).theta needs \(row.target.place), which is missing")
+      throw FlowerError(.usage, "\(objective.place).theta needs \(row.target.path), which is missing")
     }
   }
 
@@ -161,14 +161,14 @@ private struct Row {
 
 extension Recipe.Reward {
   /// Leaf weights from counts and preference scores by item. Scores are taken as they are, except that they are summed by
-  /// leaf, for `power` at least 1e-6 of the popularity (their sum being one), and popularity where all are 0.
+  /// leaf and, for `power`, at least 1e-6 of the popularity (their sum being one).
   fileprivate func leafWeights(_ tree: CatalogueTree, counts: [Double], scores: [Double]?) -> [Double] {
     let byLeaf = tree.leafSums(counts)
     guard weight.isPersonal, let scores else { return weight.isPersonal ? byLeaf : sharedWeights(byLeaf) }
     let popularity = byLeaf.map { [total = byLeaf.reduce(0, +)] in $0 / total }
     let preference = tree.leafSums(scores)
     let total = preference.reduce(0, +)
-    let shares = total > 0 ? preference.map { $0 / total } : popularity
+    let shares = total > 0 ? preference.map { $0 / total } : preference
     return personalWeights(
       preference: weight == .power ? Self.floored(shares, popularity: popularity) : shares, popularity: popularity)
   }
