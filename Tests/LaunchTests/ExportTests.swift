@@ -55,16 +55,18 @@ extension LaunchTests {
       }
       try workspace.write("mine", "out/there/file")
       try expect(2, "already exists", await export(workspace, ranks: ranks, run, to: workspace("out/there")))
-      try expect(2, "--dtype", await export(workspace, ranks: ranks, run, to: workspace("out/new"), "--dtype", "f16"))
+      try expect(
+        2, "The value 'f16' is invalid",
+        await export(workspace, ranks: ranks, run, to: workspace("out/new"), "--dtype", "f16"))
       try expect(
         3, "expected a model directory",
         await export(workspace, ranks: ranks, workspace("none"), to: workspace("out/new")))
+      try expect(6, "cannot create", await export(workspace, ranks: ranks, run, to: workspace("out/there/file/x")))
       try workspace.write("", "runs/tiny/checkpoints/step-00000010/model.safetensors")
       try expect(
         3, "step-00000010/model.safetensors: has 0 bytes",
         await export(workspace, ranks: ranks, workspace.checkpoint(10), to: workspace("out/new")))
       try expect(3, "no whole checkpoint", await export(workspace, ranks: ranks, run, to: workspace("out/new")))
-      try expect(6, "cannot create", await export(workspace, ranks: ranks, run, to: workspace("out/there/file/x")))
     }
   }
 }
