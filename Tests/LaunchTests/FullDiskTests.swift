@@ -59,6 +59,23 @@ extension LaunchTests {
       try await Self.unmount(workspace("runs"))
     }
 
+    @Test(.enabled("may mount a file system of 2 MB", canMount))
+    func anExportThatDoesNotFit() async throws {
+      let workspace = try Workspace()
+      try await workspace.succeed(["training.steps=1"])
+      try Directory.create(workspace("disk"))
+      try #require(try await Self.mount(workspace("disk")))
+      do {
+        try File(writing: workspace("disk/filler")).write([UInt8](repeating: 0, count: 1 << 21 - 1 << 16))
+        let outcome = try await workspace.run(
+          ranks: 2, ["export", "--checkpoint", workspace("runs/tiny"), "--output", workspace("disk/model")])
+        #expect(outcome.codes == [6, 6])
+        #expect(outcome.errors.contains("cannot write \(workspace("disk/model")).partial/model.safetensors: No space"))
+        #expect(try Directory.names(in: workspace("disk")) == ["filler"])
+      } catch { Issue.record(error) }
+      try await Self.unmount(workspace("disk"))
+    }
+
     @Test(arguments: [0, 2])
     func runsThatCannotBeWritten(ranks: Int) async throws {
       let workspace = try Workspace()
