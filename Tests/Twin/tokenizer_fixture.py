@@ -46,8 +46,8 @@ PATTERNS = {
     "atomic": r"(?>a+|ab)c|(?:ab?)++c|(?>\s*)\S|\p{L}*+",
     "anchors": r"^\s+|\s+$|^.|.$|\A\p{Lu}|\W\z",
     "lookahead": r"\p{L}(?=\p{L})|(?!ab)[a-z]{2}|(?=.*\d)\w",
-    "classes": r"[\p{L}&&[^a-mA-M]]+|[^\P{N}5-7]|[\]\-\[^]|[\x41\u00e9\x{1F642}]+|[-a]+|[b-]|[^[\s[:]]c]",
-    "case": r"(?i:ab|[^c-k]d|[^s]|\s)|(?i:h(?-i:a)R)|(?i:k|ſ)",
+    "classes": r"[\p{L}&&[^a-mA-M]]+|[^\P{N}5-7]|[\]\-\[^]|[\x41\u00e9\x{1F642}]+|[-a]+|[b-]|[^[\s[x]]c]",
+    "case": r"(?i:ab|[^c-k]d|[^s]|\s)|(?i:h(?-i:a)R)|(?i:k)",
     "categories": r"\p{^L}{3}|\P{^Lu}+|\p{Lowercase_Letter}\p{Nd}|\p{Sc}|[\p{Zs}\p{Cc}]+|\D\d",
 }
 

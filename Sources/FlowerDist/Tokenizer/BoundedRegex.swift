@@ -34,8 +34,10 @@ struct BoundedRegex: Equatable, Sendable {
 
   /// All matches from left to right, as Oniguruma's Rust bindings iterate over them: none overlaps another, and an
   /// empty one does not follow another at once.
-  func matches(in text: Span<UInt8>) -> [Range<Int>] {
-    var matcher = RegexMatcher(self)
+  ///
+  /// - Parameter stepsPerByte: after how much work the matcher begins to take notes; published patterns take about two.
+  func matches(in text: Span<UInt8>, stepsPerByte: Int = 64) -> [Range<Int>] {
+    var matcher = RegexMatcher(self, stepsPerByte: stepsPerByte)
     var matches: [Range<Int>] = []
     var start = 0
     while start <= text.count, let match = matcher.firstMatch(in: text, from: start) {

@@ -7,6 +7,8 @@
 /// splits · bytes bits of memory.
 struct RegexMatcher {
   private let regex: BoundedRegex
+  /// Without notes, for each byte of the text.
+  private let stepsPerByte: Int
   private var choices: [Choice] = []
   private var steps = 0
   private var memo: Memo?
@@ -23,7 +25,10 @@ struct RegexMatcher {
     var trail: Int
   }
 
-  init(_ regex: BoundedRegex) { self.regex = regex }
+  init(_ regex: BoundedRegex, stepsPerByte: Int) {
+    self.regex = regex
+    self.stepsPerByte = stepsPerByte
+  }
 
   /// The leftmost match that begins at `start` or later. The text is valid UTF-8, and the same in every call.
   mutating func firstMatch(in text: Span<UInt8>, from start: Int) -> Range<Int>? {
@@ -49,8 +54,8 @@ struct RegexMatcher {
     return run(regex.expanded, from: 0, at: start, in: text)
   }
 
-  /// Whether the work is out of proportion; published patterns take about two steps for a byte.
-  private func isExhausted(_ text: Span<UInt8>) -> Bool { memo == nil && steps > 64 * (text.count + 64) }
+  /// Whether the work is out of proportion.
+  private func isExhausted(_ text: Span<UInt8>) -> Bool { memo == nil && steps > stepsPerByte * (text.count + 64) }
 
   /// Where the first match of the instructions from `first` ends.
   private mutating func run(
