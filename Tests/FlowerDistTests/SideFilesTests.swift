@@ -11,7 +11,7 @@ private func members(_ text: String) throws -> JSON { try JSON(parsing: Array(te
     let scratch = try ScratchDirectory()
     try scratch.write(config, "config.json")
     if let generation { try scratch.write(generation, "generation_config.json") }
-    return try SideFiles(directory: scratch.path)
+    return try SideFiles(directories: [scratch.path])
   }
 
   // MARK: config.json
@@ -86,14 +86,14 @@ private func members(_ text: String) throws -> JSON { try JSON(parsing: Array(te
     for name in SideFiles.names.reversed() + ["README.md", "model.safetensors.index.json", "pytorch_model.bin"] {
       try scratch.write(bytes + Array(name.utf8), name)
     }
-    let files = try SideFiles(directory: scratch.path)
+    let files = try SideFiles(directories: [scratch.path])
     #expect(files.files.map(\.name) == SideFiles.names)
     #expect(files.files.allSatisfy { $0.bytes == bytes + Array($0.name.utf8) })
     // The digest tells apart what any of the files holds, and where.
     var digests = [files.digest]
     for name in ["vocab.json", "config.json", "generation_config.json"] {
       try scratch.write(#"{"a":1}"#, name)
-      digests.append(try SideFiles(directory: scratch.path).digest)
+      digests.append(try SideFiles(directories: [scratch.path]).digest)
     }
     #expect(Set(digests).count == 4)
   }
@@ -110,7 +110,7 @@ private func members(_ text: String) throws -> JSON { try JSON(parsing: Array(te
   func refuses(name: String, content: String, message: String) throws {
     let scratch = try ScratchDirectory()
     let path = try scratch.write(content, name)
-    let error = flowerError { _ = try SideFiles(directory: scratch.path) }
+    let error = flowerError { _ = try SideFiles(directories: [scratch.path]) }
     #expect(error?.kind == .data)
     #expect(error?.description.hasPrefix(path) == true)
     #expect(error?.description.contains(message) == true, "\(error?.description ?? "accepted")")
@@ -122,7 +122,7 @@ private func members(_ text: String) throws -> JSON { try JSON(parsing: Array(te
     let scratch = try ScratchDirectory()
     let path = try scratch.write("{", name)
     #expect(truncate(path, size) == 0)
-    let error = flowerError { _ = try SideFiles(directory: scratch.path) }
+    let error = flowerError { _ = try SideFiles(directories: [scratch.path]) }
     #expect(error?.kind == .data)
     #expect(error?.description.hasPrefix("\(path): has \(size) bytes, at most") == true)
   }
@@ -131,9 +131,9 @@ private func members(_ text: String) throws -> JSON { try JSON(parsing: Array(te
   @Test func noFiles() throws {
     let scratch = try ScratchDirectory()
     #expect(mkfifo(scratch("vocab.json"), 0o666) == 0)
-    #expect(flowerError { _ = try SideFiles(directory: scratch.path) }?.description.contains("not a file") == true)
+    #expect(flowerError { _ = try SideFiles(directories: [scratch.path]) }?.description.contains("not a file") == true)
     unlink(scratch("vocab.json"))
     try Directory.create(scratch("vocab.json"))
-    #expect(flowerError { _ = try SideFiles(directory: scratch.path) }?.kind == .data)
+    #expect(flowerError { _ = try SideFiles(directories: [scratch.path]) }?.kind == .data)
   }
 }
