@@ -25,7 +25,7 @@ public struct ModelExport: CustomStringConvertible {
     _ source: String, to output: String, dtype: SafeTensors.DType? = nil, maximumShard: Int = SafeTensors.maximumShard
   ) throws {
     let output = Self.withoutTrailingSlashes(output)
-    guard !File.exists(output) else { throw FlowerError(.usage, "\(output): already exists; choose another --output") }
+    guard !Self.isThere(output) else { throw FlowerError(.usage, "\(output): already exists; choose another --output") }
     let model = try ModelDirectory(contentsOf: ServedModel.modelDirectory(source), keepingSideFiles: true)
     model.transformer.mergeAdapter()
     path = output
@@ -35,7 +35,7 @@ public struct ModelExport: CustomStringConvertible {
     let partial = output + ".partial"
     do {
       // What an export that was killed has left.
-      if File.exists(partial) { try Directory.remove(partial) }
+      if Self.isThere(partial) { try Directory.remove(partial) }
       try Directory.create(partial)
       try model.write(to: partial, dtype: self.dtype, maximumShard: maximumShard)
       bytes = try Directory.names(in: partial).reduce(0) { try $0 + File(reading: "\(partial)/\($1)").size() }
@@ -45,6 +45,12 @@ public struct ModelExport: CustomStringConvertible {
       try? Directory.remove(partial)
       throw error
     }
+  }
+
+  /// A file, a directory, or a link, wherever it leads.
+  private static func isThere(_ path: String) -> Bool {
+    var status = stat()
+    return lstat(path, &status) == 0
   }
 
   private static func withoutTrailingSlashes(_ path: String) -> String {
