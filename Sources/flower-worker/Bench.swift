@@ -3,11 +3,13 @@ import FlowerDist
 
 struct Bench: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Measure a training step on made-up tokens.",
+    abstract: "Measure a training step on made-up tokens, or a tokenizer.",
     discussion: """
       Times forward and backward of one rank by phase and compares them with
       what sgemm reaches in the same run. Shares of the ceiling are steadier
       than seconds on a machine that others use too.
+
+      With --tokenizer and --texts it times the encoding of texts instead.
       """)
 
   @Option(help: "Width of the residual stream.")
@@ -36,15 +38,24 @@ struct Bench: ParsableCommand {
   var repeats = 20
   @Option(help: "Threads of the matrix products.")
   var threads = 1
+  @Option(help: ArgumentHelp("Measure this tokenizer.json or tiktoken rank file.", valueName: "path"))
+  var tokenizer: String?
+  @Option(help: ArgumentHelp("The texts it encodes, one a line.", valueName: "file"))
+  var texts: String?
   @Flag(help: "Print the result as JSON.")
   var json = false
 
   func validate() throws {
     if repeats < 1 { throw ValidationError("--repeats must be at least 1") }
+    if (tokenizer == nil) != (texts == nil) { throw ValidationError("--tokenizer and --texts go together") }
     if threads < 1 || threads > 1024 { throw ValidationError("--threads must be 1 to 1024") }
   }
 
   func run() throws {
+    if let tokenizer, let texts {
+      let result = try TokenizerBenchmark(tokenizer: tokenizer, texts: texts, repeats: repeats)
+      return print(json ? result.json.description : result.description)
+    }
     Blas.threads = threads
     let result = try Benchmark(shape).run(repeats: repeats)
     print(json ? result.json.description : result.description)

@@ -87,7 +87,8 @@ extension Normalizer.UnicodeForm {
     switch self {
     case .nfc: text.precomposedStringWithCanonicalMapping
     case .nfd: text.decomposedStringWithCanonicalMapping
-    case .nfkc: text.precomposedStringWithCompatibilityMapping
+    // Foundation's own mapping makes U+01C5 U+0323 a `ž` with a dot below instead of a `ẓ` with a caron.
+    case .nfkc: Self.nfc.normalize(Self.nfkd.normalize(text))
     case .nfkd: text.decomposedStringWithCompatibilityMapping
     }
   }

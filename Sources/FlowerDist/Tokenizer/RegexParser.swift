@@ -134,9 +134,16 @@ struct RegexParser {
     case "\\":
       if skip("A") { return .anchor(.start) }
       if skip("z") { return .anchor(.end) }
+      if skip("w") { return .set(Self.word) }
+      if skip("W") { return .set(Self.word.inverted) }
       return .set(try escape().set(ignoringCase: ignoresCase, self, start))
     default: return .set(try ClassItem.scalar(scalar).set(ignoringCase: ignoresCase, self, start))
     }
+  }
+
+  /// `\w` outside of classes, where Oniguruma has a table of its own for Latin-1, with `²³¹¼½¾`.
+  private static let word = "\u{B2}\u{B3}\u{B9}\u{BC}\u{BD}\u{BE}".unicodeScalars.reduce(ScalarSet(.word)) {
+    $0.union(ScalarSet($1))
   }
 
   /// Behind a `(`.
