@@ -13,7 +13,7 @@ struct FuzzWorker {
   /// What the reader may take for an input.
   enum Limit {
     /// Processor time of an input of so many bytes, measured; a process that takes three times as long is ended.
-    static func seconds(_ bytes: Int) -> Double { 1 + Double(bytes) * 50e-9 }
+    static func seconds(_ bytes: Int) -> Double { 1 + Double(bytes) * 200e-9 }
     /// Resident memory above that at the start, in bytes, for an input of so many: 64 times as many for small ones,
     /// twice as many for large ones, and something for all.
     static func memory(_ bytes: Int) -> Int { 32 << 20 + min(64 * bytes, 448 << 20) + 2 * bytes }
