@@ -29,7 +29,45 @@ public struct FlowerError: Error, CustomStringConvertible, Sendable {
   }
 }
 
+// MARK: - Words for messages
+
+/// What is shown of a text from a file: so many Unicode scalars.
+private let excerptLength = 200
+
 extension String {
-  /// The text in quotes with control characters escaped, for messages.
-  var quoted: String { String(decoding: JSON(self).serialized(), as: UTF8.self) }
+  /// The text in quotes for messages: its beginning, with what would leave the line or steer the terminal escaped.
+  var quoted: String { JSON(isLong ? beginning : self).description.printable }
+
+  private var isLong: Bool { unicodeScalars.dropFirst(excerptLength).first != nil }
+
+  fileprivate var beginning: String { String(String.UnicodeScalarView(unicodeScalars.prefix(excerptLength))) + "…" }
+
+  /// With every control character and line break written as in JSON.
+  fileprivate var printable: String {
+    guard unicodeScalars.contains(where: \.isUnprintable) else { return self }
+    return unicodeScalars.reduce(into: "") { text, scalar in
+      if scalar.isUnprintable {
+        let digits = String(scalar.value, radix: 16)
+        text += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
+      } else {
+        text.unicodeScalars.append(scalar)
+      }
+    }
+  }
+
+  fileprivate var excerpt: String { (isLong ? beginning : self).printable }
+}
+
+extension Unicode.Scalar {
+  fileprivate var isUnprintable: Bool {
+    switch properties.generalCategory {
+    case .control, .lineSeparator, .paragraphSeparator: true
+    default: false
+    }
+  }
+}
+
+extension JSON {
+  /// The beginning of its text on one line, for messages.
+  var excerpt: String { description.excerpt }
 }

@@ -65,6 +65,32 @@ import Testing
     #expect(throws: FlowerError.self) { try JSON(parsing: nested(1_000_000)) }
   }
 
+  @Test func valuesAreLimited() throws {
+    func list(_ count: Int) -> [UInt8] { Array("[0\(String(repeating: ",0", count: count - 1))]".utf8) }
+    // The list is a value too.
+    #expect(try JSON(parsing: list(JSON.valueLimit - 1)).array?.count == JSON.valueLimit - 1)
+    let error = flowerError { _ = try JSON(parsing: list(JSON.valueLimit)) }
+    #expect(error?.description.contains("more than \(JSON.valueLimit) values") == true)
+  }
+
+  @Test(
+    arguments: [
+      [0xFE, 0xFF, 0x00, 0x31], [0xFF, 0xFE, 0x31, 0x00], [0x31, 0x00], [0x00, 0x31], [0x7B, 0x00, 0x7D, 0x00],
+      [0x00, 0x7B, 0x00, 0x7D], [0x31, 0x00, 0x00, 0x00], [0xEF, 0xBB, 0xBF, 0x31],
+    ] as [[UInt8]])
+  func refusesOtherEncodings(content: [UInt8]) {
+    #expect(throws: FlowerError.self) { try JSON(parsing: content) }
+  }
+
+  @Test func messagesStayOnALine() {
+    #expect("a\n\u{1B}[2J\u{7F}\u{9B}\u{2028}é".quoted == #""a\n\u001b[2J\u007f\u009b\u2028é""#)
+    #expect(String(repeating: "e\u{301}", count: 100).quoted.unicodeScalars.count == 202)
+    #expect(String(repeating: "x", count: 201).quoted == "\"\(String(repeating: "x", count: 200))…\"")
+    let value: JSON = ["a": ["\u{85}"]]
+    #expect(value.excerpt == #"{"a":["\u0085"]}"#)
+    #expect(JSON((0..<1000).map { JSON($0) }).excerpt.count == 201)
+  }
+
   @Test func duplicatesAreFoundAmongManyKeys() throws {
     let members = (0..<1000).map { "\"k\($0)\":\($0)" }
     let value = try JSON(parsing: Array("{\(members.joined(separator: ","))}".utf8))

@@ -44,6 +44,8 @@ struct SafeTensorsHeaderTests {
     Hostile("space before the object", " " + good, "does not start with {"),
     Hostile("array", "[]", data: 0, "does not start with {"),
     Hostile("byte-order mark", "\u{FEFF}" + good, "does not start with {"),
+    Hostile("UTF-16 with a mark", littleEndian(6) + [0xff, 0xfe, 0x7b, 0, 0x7d, 0], "does not start with {"),
+    Hostile("UTF-16, big-endian", littleEndian(4) + [0, 0x7b, 0, 0x7d], "does not start with {"),
     Hostile("UTF-16", littleEndian(4) + [0x7b, 0, 0x7d, 0], "something else than spaces"),
     Hostile("invalid UTF-8", littleEndian(8) + [0x7b, 0x22, 0xff, 0x22, 0x3a, 0x7b, 0x7d, 0x7d], "UTF-8"),
     Hostile("overlong UTF-8", littleEndian(9) + [0x7b, 0x22, 0xc0, 0x80, 0x22, 0x3a, 0x7b, 0x7d, 0x7d], "UTF-8"),
@@ -55,11 +57,20 @@ struct SafeTensorsHeaderTests {
     Hostile("key twice", "{\(tensor()),\(tensor())}", "occurs twice"),
     Hostile("key twice, once escaped", "{\(tensor()),\(tensor(#"\u0061"#))}", "occurs twice"),
     Hostile("metadata twice", #"{"__metadata__":{},"__metadata__":{},\#(tensor())}"#, "occurs twice"),
+    Hostile(
+      "field twice", #"{"a":{"dtype":"F32","dtype":"F32","shape":[1],"data_offsets":[0,4]}}"#, "occurs twice"),
+    Hostile(
+      "field twice in place of another", #"{"a":{"dtype":"F32","shape":[1],"shape":[1]}}"#, "occurs twice"),
+    Hostile("tab after the object", good + "\t", "something else than spaces"),
     Hostile("tensor is a list", #"{"a":[]}"#, "expected the fields"),
     Hostile("tensor is null", #"{"a":null}"#, "expected the fields"),
     Hostile("field missing", #"{"a":{"dtype":"F32","shape":[1]}}"#, "expected the fields"),
     Hostile("field too many", #"{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4],"b":0}}"#, "expected the fields"),
     Hostile("field misspelt", #"{"a":{"dtype":"F32","shape":[1],"offsets":[0,4]}}"#, "expected the fields"),
+    Hostile(
+      "name that leaves the line", "{\(tensor(#"a\n\u001b"#, dtype: #""F4""#))}", #"tensor "a\n\u001b": unknown"#),
+    Hostile("endless name", "{\(tensor(String(repeating: "a", count: 100_000), dtype: "1"))}", "aaa…\": dtype is no"),
+    Hostile("endless shape", "{\(tensor(shape: "[2\(String(repeating: ",2", count: 100_000))]"))}", "overflows"),
     Hostile("unknown dtype", "{\(tensor(dtype: #""F4""#))}", #"unknown dtype "F4""#),
     Hostile("lower-case dtype", "{\(tensor(dtype: #""f32""#))}", "unknown dtype"),
     Hostile("dtype no string", "{\(tensor(dtype: "32"))}", "dtype is no string"),
@@ -330,7 +341,10 @@ struct ModelWeightsTests {
     (#"{"weight_map":{"a":"x.safetensors\u0000.safetensors"}}"#, "name of a safetensors file"),
     (#"{"weight_map":{"a":"config.json"}}"#, "name of a safetensors file"),
     (#"{"weight_map":{"a":"y.safetensors"}}"#, "y.safetensors: No such file or directory"),
-    (#"{"weight_map":{"b":"x.safetensors"}}"#, #"has no tensor "b""#),
+    (#"{"weight_map":{"a":"x.safetensors\n.safetensors"}}"#, "name of a safetensors file"),
+    (#"{"weight_map":{"a":"\#(String(repeating: "x", count: 250)).safetensors"}}"#, "name of a safetensors file"),
+    (#"{"weight_map":{"a":".safetensors"}}"#, "name of a safetensors file"),
+    (#"{"weight_map":[]}"#, "weight_map"),
     (#"{"weight_map":{"a":"x.safetensors","a":"x.safetensors"}}"#, "occurs twice"),
   ])
   func hostileIndex(index: String, message: String) throws {
@@ -340,6 +354,67 @@ struct ModelWeightsTests {
     let error = flowerError { _ = try ModelWeights(directory: scratch.path) }
     #expect(error?.kind == .data)
     #expect(error?.description.contains(message) == true, "\(error?.description ?? "accepted")")
+  }
+
+  // MARK: Stale indices
+
+  private func index(_ scratch: ScratchDirectory, _ map: KeyValuePairs<String, String>) throws {
+    let members = map.map { JSON.Member($0.key, .string($0.value)) }
+    try scratch.write(
+      JSON.object([JSON.Member("weight_map", .object(members))]).serialized(), "model.safetensors.index.json")
+  }
+
+  /// A whole model beside an index, whether the index's files are there or gone.
+  @Test func wholeModelComesBeforeIndex() throws {
+    let scratch = try ScratchDirectory()
+    try shard(scratch, "model.safetensors", "a", 2)
+    try index(scratch, ["a": "gone.safetensors", "b": "gone.safetensors"])
+    #expect(try value(ModelWeights(directory: scratch.path), "a") == 2)
+    try shard(scratch, "gone.safetensors", "a", 3)
+    #expect(try value(ModelWeights(directory: scratch.path), "a") == 2)
+    try scratch.write("no JSON", "model.safetensors.index.json")
+    #expect(try value(ModelWeights(directory: scratch.path), "a") == 2)
+  }
+
+  /// Files tell which tensors there are: one that the index leaves out, says elsewhere, or has too many.
+  @Test func filesCountMoreThanIndex() throws {
+    let scratch = try ScratchDirectory()
+    try shard(scratch, "x.safetensors", "a", 2)
+    try shard(scratch, "y.safetensors", "b", 3)
+    try index(scratch, ["a": "y.safetensors", "old": "x.safetensors"])
+    let weights = try ModelWeights(directory: scratch.path)
+    #expect(weights.names == ["b", "a"])
+    #expect(try value(weights, "a") == 2)
+    #expect(try value(weights, "b") == 3)
+    let missing = flowerError { _ = try value(weights, "old") }
+    #expect(missing?.description == #"\#(scratch("model.safetensors.index.json")): there is no tensor "old""#)
+  }
+
+  @Test func indexDecidesBetweenFiles() throws {
+    let scratch = try ScratchDirectory()
+    for (file, value) in [("x", 2), ("y", 3), ("z", 4)] as [(String, Float)] {
+      try shard(scratch, "\(file).safetensors", "a", value)
+    }
+    try index(scratch, ["a": "y.safetensors", "b": "x.safetensors", "c": "z.safetensors"])
+    let weights = try ModelWeights(directory: scratch.path)
+    #expect(weights.names == ["a"])
+    #expect(try value(weights, "a") == 3)
+
+    try index(scratch, ["b": "x.safetensors", "c": "z.safetensors"])
+    let error = flowerError { _ = try ModelWeights(directory: scratch.path) }
+    let (x, z) = (scratch("x.safetensors"), scratch("z.safetensors"))
+    #expect(error?.description.hasPrefix("\(z): has tensor \"a\", and so has \(x); expected ") == true)
+  }
+
+  /// Keys of the index are told apart by bytes, as tensors are.
+  @Test func canonicallyEqualNames() throws {
+    let scratch = try ScratchDirectory()
+    try shard(scratch, "x.safetensors", "\u{E9}", 2)
+    try shard(scratch, "y.safetensors", "e\u{301}", 3)
+    try index(scratch, ["\u{E9}": "x.safetensors", "e\u{301}": "y.safetensors"])
+    let weights = try ModelWeights(directory: scratch.path)
+    #expect(try value(weights, "\u{E9}") == 2)
+    #expect(try value(weights, "e\u{301}") == 3)
   }
 
   @Test(arguments: [Float.nan, -.nan, .infinity, -.infinity])
@@ -357,5 +432,147 @@ struct ModelWeightsTests {
     let scratch = try ScratchDirectory()
     let error = flowerError { _ = try ModelWeights(directory: scratch.path) }
     #expect(error?.description == "cannot read \(scratch("model.safetensors")): No such file or directory")
+  }
+}
+
+/// Weights against the configuration beside them.
+struct ModelCheckTests {
+  private static let configuration = ModelConfiguration(
+    architecture: .qwen2, vocabularySize: 5, hiddenSize: 4, layers: 1, heads: 2, kvHeads: 1, headDim: 2,
+    intermediateSize: 3, attentionBias: true, tieEmbeddings: true, ropeTheta: 1e4, rmsNormEps: 1e-6)
+
+  /// A tensor with a value at every place.
+  private struct Filled {
+    var entry: SafeTensors.Entry
+    var value: Float = 0.5
+  }
+
+  /// The tensors of the model, of three types in turn; -1.75 is a number of all three.
+  private static var tensors: [Filled] {
+    ParameterLayout(configuration).parameters.enumerated().map { index, parameter in
+      Filled(
+        entry: .init(name: parameter.name, dtype: [.f32, .bf16, .f16][index % 3], shape: parameter.shape),
+        value: -1.75 - Float(index))
+    }
+  }
+
+  private func write(_ tensors: [Filled], _ scratch: ScratchDirectory, _ file: String = "model.safetensors") throws {
+    var writer = try SafeTensorsWriter(path: scratch(file), tensors: tensors.map(\.entry))
+    for tensor in tensors {
+      for _ in 0..<tensor.entry.shape.reduce(1, *) {
+        switch tensor.entry.dtype {
+        case .f32: try withUnsafeBytes(of: tensor.value.bitPattern.littleEndian) { try writer.write($0) }
+        case .bf16: try withUnsafeBytes(of: SafeTensors.bfloat16(tensor.value).littleEndian) { try writer.write($0) }
+        case .f16: try withUnsafeBytes(of: Float16(tensor.value).bitPattern.littleEndian) { try writer.write($0) }
+        default: try [UInt8](repeating: 0, count: tensor.entry.dtype.size).withUnsafeBytes { try writer.write($0) }
+        }
+      }
+    }
+    try writer.finish()
+  }
+
+  private func check(
+    _ tensors: [Filled], _ configuration: ModelConfiguration = Self.configuration
+  ) throws -> FlowerError? {
+    let scratch = try ScratchDirectory()
+    try write(tensors, scratch)
+    return flowerError { try ModelWeights(directory: scratch.path).check(ParameterLayout(configuration)) }
+  }
+
+  @Test func threeTypesInOneModel() throws {
+    let scratch = try ScratchDirectory()
+    try write(Array(Self.tensors[..<5]), scratch, "x.safetensors")
+    try write(Array(Self.tensors[5...]), scratch, "y.safetensors")
+    try scratch.write(
+      #"{"weight_map":{"a":"x.safetensors","b":"y.safetensors"}}"#, "model.safetensors.index.json")
+    let weights = try ModelWeights(directory: scratch.path)
+    let transformer = Transformer(Self.configuration)
+    try weights.check(transformer.layout)
+    try transformer.readWeights(weights)
+    for (index, parameter) in transformer.layout.parameters.enumerated() {
+      #expect(transformer.weights.view(parameter.range).allSatisfy { $0 == -1.75 - Float(index) })
+    }
+  }
+
+  @Test func extraTensors() throws {
+    func refusal(_ name: String) throws -> String? {
+      try check(Self.tensors + [Filled(entry: .init(name: name, dtype: .f32, shape: [1]))])?.description
+    }
+    for name in ["model.layers.0.self_attn.rotary_emb.inv_freq", "model.rotary_emb.inv_freq", "v_head.summary.weight"] {
+      #expect(try refusal(name) == nil)
+    }
+    for name in [
+      "model.layers.1.input_layernorm.weight", "model.layers.0.self_attn.o_proj.bias", "lm_head.bias", "model.x",
+      "model.layers.0.mlp.up_proj.qweight", "model.layers.0.self_attn.q_norm.weight",
+    ] {
+      #expect(try refusal(name)?.contains("tensor \(name.quoted) has no place in the model") == true)
+    }
+  }
+
+  @Test func tiedOutputEmbedding() throws {
+    let head = { (type: SafeTensors.DType, shape: [Int], value: Float) in
+      Filled(entry: .init(name: "lm_head.weight", dtype: type, shape: shape), value: value)
+    }
+    #expect(try check(Self.tensors + [head(.f32, [5, 4], -1.75)]) == nil)
+    #expect(try check(Self.tensors + [head(.f32, [5, 4], -1.5)])?.description.contains("tie_word_embeddings") == true)
+    #expect(try check(Self.tensors + [head(.bf16, [5, 4], -1.75)])?.description.contains("not equal") == true)
+    #expect(try check(Self.tensors + [head(.f32, [4, 5], -1.75)])?.description.contains("has shape [4, 5]") == true)
+    var untied = Self.configuration
+    untied.tieEmbeddings = false
+    #expect(try check(Self.tensors + [head(.bf16, [5, 4], 1)], untied) == nil)
+    #expect(try check(Self.tensors, untied)?.description.contains(#"there is no tensor "lm_head.weight""#) == true)
+  }
+
+  @Test func missingTensors() throws {
+    for index in Self.tensors.indices {
+      var tensors = Self.tensors
+      let name = tensors.remove(at: index).entry.name
+      let message = try check(tensors)?.description
+      #expect(message?.hasSuffix("model.safetensors: there is no tensor \(name.quoted)") == true)
+    }
+  }
+
+  @Test(arguments: [SafeTensors.DType.f64, .i32, .u8, .bool])
+  func otherTypes(dtype: SafeTensors.DType) throws {
+    var tensors = Self.tensors
+    tensors[3].entry.dtype = dtype
+    #expect(try check(tensors)?.description.contains("is \(dtype.rawValue), expected F32, BF16 or F16") == true)
+  }
+
+  /// Sizes within the limits that ask for up to 2^50 bytes, beside a file of a few hundred.
+  @Test func sizesThatTheFileDoesNotHave() throws {
+    typealias Limit = ModelConfiguration.Limit
+    let changes: [(inout ModelConfiguration) -> Void] = [
+      { $0.vocabularySize = Limit.vocabularySize }, { $0.hiddenSize = Limit.hiddenSize },
+      { $0.layers = Limit.layers }, { $0.intermediateSize = Limit.intermediateSize },
+      { ($0.heads, $0.kvHeads) = (Limit.heads, Limit.heads) }, { $0.headDim = Limit.headDim },
+    ]
+    var all = Self.configuration
+    for change in changes {
+      var one = Self.configuration
+      change(&one)
+      change(&all)
+      #expect(try check(Self.tensors, one)?.kind == .data)
+    }
+    #expect(try check(Self.tensors, all)?.kind == .data)
+  }
+
+  /// A sparse file that has them.
+  @Test func moreThanTheMachineHas() throws {
+    var large = Self.configuration
+    (large.vocabularySize, large.hiddenSize) = (1 << 24, 1 << 16)
+    let scratch = try ScratchDirectory()
+    let path = scratch("model.safetensors")
+    let entries = ParameterLayout(large).parameters.map {
+      SafeTensors.Entry(name: $0.name, dtype: .bf16, shape: $0.shape)
+    }
+    // The writer writes the header when it is made.
+    _ = try SafeTensorsWriter(path: path, tensors: entries)
+    let size = try File(reading: path).size() + entries.reduce(0) { $0 + $1.byteCount! }
+    // Some file systems have no files so large.
+    guard truncate(path, size) == 0 else { return }
+    let error = flowerError { try ModelWeights(directory: scratch.path).check(ParameterLayout(large)) }
+    #expect(error?.kind == .data)
+    #expect(error?.description.contains("not enough memory") == true)
   }
 }

@@ -42,7 +42,7 @@ struct FlowerFuzz: ParsableCommand {
     let targets = try selected()
     if let worker {
       let progress = try FuzzProgress(path: "\(worker)/progress")
-      return try FuzzWorker(target: targets[0], seed: seed, scratch: worker).run(
+      return try FuzzWorker(target: targets[0], seed: seed, scratch: worker, keep: keep).run(
         first..<first + cases, progress: progress)
     }
     if let number {
@@ -60,7 +60,7 @@ struct FlowerFuzz: ParsableCommand {
         for finding in outcome.findings {
           found = true
           say("  case \(finding.number): \(finding.problem)")
-          say("    again: flower-fuzz --target \(finding.target) --seed \(finding.seed) --case \(finding.number)")
+          say("    again: flower-fuzz --target \(target.name) --seed \(seed) --case \(finding.number)")
         }
         total += outcome.summary.cases
       }
@@ -76,7 +76,7 @@ struct FlowerFuzz: ParsableCommand {
   private func selected() throws -> [FuzzTarget] {
     if target.isEmpty { return FuzzTarget.all }
     return try target.map { name in
-      guard let found = (FuzzTarget.all + [.planted]).first(where: { $0.name == name }) else {
+      guard let found = (FuzzTarget.all + [.large, .planted]).first(where: { $0.name == name }) else {
         throw ValidationError("no target is called \(name)")
       }
       return found
@@ -88,7 +88,8 @@ struct FlowerFuzz: ParsableCommand {
     let share = 100 * summary.accepted / max(1, summary.cases)
     let digest = String(summary.digest, radix: 16)
     return "\(target.name): seed \(seed), \(summary.cases) inputs, \(share) % accepted, "
-      + "\(outcome.findings.count) findings, digest \(digest), \(String(format: "%.1f", summary.seconds)) s of reading"
+      + "\(outcome.findings.count) findings, digest \(digest); at most "
+      + String(format: "%.0f ms and %.0f MiB", 1000 * summary.slowest, Double(summary.memory) / 0x1p20)
   }
 
   /// Writes one input, reads it here, where a debugger can watch, and says what came of it.

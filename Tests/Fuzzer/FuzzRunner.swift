@@ -12,9 +12,7 @@ struct FuzzRunner {
   /// Seconds without a new case after which a worker is ended, though it takes no processor time.
   private static let patience = 60.0
 
-  struct Finding: Equatable {
-    var target: String
-    var seed: UInt64
+  struct Finding {
     var number: Int
     var problem: String
   }
@@ -27,44 +25,29 @@ struct FuzzRunner {
   /// Reads the cases of one target.
   func run(_ target: FuzzTarget, _ cases: Range<Int>) throws -> Outcome {
     let scratch = Self.scratchRoot + "flower-fuzz-\(UUID().uuidString)"
-    let worker = FuzzWorker(target: target, seed: seed, scratch: scratch)
+    let worker = FuzzWorker(target: target, seed: seed, scratch: scratch, keep: keep)
     try FileManager.default.createDirectory(atPath: worker.input, withIntermediateDirectories: true)
     defer { try? FileManager.default.removeItem(atPath: scratch) }
-    let findingsPath = "\(scratch)/\(FuzzWorker.findingsFile)"
-    guard FileManager.default.createFile(atPath: findingsPath, contents: nil) else {
-      throw FlowerError(.cannotWrite, "cannot write \(findingsPath)")
-    }
     let progress = try FuzzProgress(path: "\(scratch)/progress")
 
     var outcome = Outcome()
-    var next = cases.lowerBound
-    while next < cases.upperBound, outcome.findings.count < Self.findingLimit {
+    while outcome.summary.cases < cases.count, outcome.findings.count < Self.findingLimit {
+      let next = cases.lowerBound + outcome.summary.cases
       progress.begin(next)
-      let end = try start(worker, next..<cases.upperBound, progress)
-      let summaryPath = "\(scratch)/\(FuzzWorker.summaryFile)"
-      if let problem = end {
+      if let problem = try start(worker, next..<cases.upperBound, progress) {
         let number = progress.current
-        outcome.summary.cases += number + 1 - next
-        outcome.findings.append(Finding(target: target.name, seed: seed, number: number, problem: problem))
-        next = number + 1
+        try worker.keep(number)
+        outcome.summary.cases = number + 1 - cases.lowerBound
+        outcome.findings.append(Finding(number: number, problem: problem))
       } else {
-        let part = try JSONDecoder().decode(
-          FuzzWorker.Summary.self, from: Data(contentsOf: URL(filePath: summaryPath)))
-        outcome.summary.cases += part.cases
-        outcome.summary.accepted += part.accepted
-        outcome.summary.seconds += part.seconds
-        outcome.summary.digest = part.digest
-        next = cases.upperBound
+        let part = try Data(contentsOf: URL(filePath: "\(scratch)/\(FuzzWorker.reportFile)"))
+        let report = try JSONDecoder().decode(FuzzWorker.Report.self, from: part)
+        outcome.summary = outcome.summary + report.summary
+        if let problem = report.problem {
+          outcome.findings.append(Finding(number: next + report.summary.cases - 1, problem: problem))
+        }
       }
     }
-    for line in try String(contentsOfFile: findingsPath, encoding: .utf8).split(separator: "\n") {
-      let parts = line.split(separator: " ", maxSplits: 1)
-      guard parts.count == 2, let number = Int(parts[0]) else { continue }
-      outcome.findings.append(
-        Finding(target: target.name, seed: seed, number: number, problem: String(parts[1])))
-    }
-    outcome.findings.sort { $0.number < $1.number }
-    for finding in outcome.findings { try save(target.input(seed: seed, number: finding.number), of: finding) }
     return outcome
   }
 
@@ -78,7 +61,7 @@ struct FuzzRunner {
     process.executableURL = URL(filePath: "/proc/self/exe").resolvingSymlinksInPath()
     process.arguments = [
       "--worker", worker.scratch, "--target", worker.target.name, "--seed", String(seed),
-      "--first", String(cases.lowerBound), "--cases", String(cases.count),
+      "--first", String(cases.lowerBound), "--cases", String(cases.count), "--keep", keep,
     ]
     process.environment = ProcessInfo.processInfo.environment.merging([
       // The backtrace of a trap would fill the screen; the case can be run again to see it.
@@ -103,14 +86,8 @@ struct FuzzRunner {
     switch (process.terminationReason, process.terminationStatus) {
     case (.exit, 0): return nil
     case (.exit, let code): return "ended with exit code \(code)"
-    case (_, SIGPROF): return "took more than \(10 * FuzzWorker.Limit.seconds) s of processor time"
+    case (_, SIGPROF): return "took more than three times the processor time allowed"
     case (_, let signal): return "died of signal \(signal) (\(String(cString: strsignal(signal))))"
     }
-  }
-
-  private func save(_ input: FuzzInput, of finding: Finding) throws {
-    let directory = "\(keep)/\(finding.target)-\(finding.seed)-\(finding.number)"
-    try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
-    for file in input.files { try Data(file.bytes).write(to: URL(filePath: "\(directory)/\(file.name)")) }
   }
 }

@@ -12,11 +12,11 @@ struct FuzzTarget: Sendable {
   /// Reads what was written into the directory. It returns, or throws a `FlowerError` that names the file.
   var read: @Sendable (_ directory: String) throws -> Void
 
-  /// The input of a case, a function of target, seed and number alone. Of 64 cases one is a seed as it is.
+  /// The input of a case, a function of target, seed and number alone. The first ones are the seeds as they are.
   func input(seed: UInt64, number: Int) -> FuzzInput {
+    if number < seeds.count { return seeds[number] }
     var random = FuzzRandom(seed: seed, target: name, number: number)
     let start = random.pick(seeds)
-    if random.chance(1, in: 64) { return start }
     return mutate(start, random.pick(seeds), &random)
   }
 }
@@ -43,6 +43,16 @@ struct FuzzInput: Sendable {
   init(_ name: String, _ text: String) { self.init(name, Array(text.utf8)) }
 
   var byteCount: Int { files.reduce(0) { $0 + $1.bytes.count } }
+
+  /// A fingerprint (FNV-1a).
+  var digest: UInt64 {
+    var hash: UInt64 = 0xCBF2_9CE4_8422_2325
+    for file in files {
+      for byte in file.name.utf8 { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01B3 }
+      for byte in file.bytes { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01B3 }
+    }
+    return hash
+  }
 
   /// The content of a file; empty without it.
   subscript(name: String) -> [UInt8] {

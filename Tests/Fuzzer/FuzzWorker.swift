@@ -5,40 +5,57 @@ import Foundation
 struct FuzzWorker {
   var target: FuzzTarget
   var seed: UInt64
-  /// Where the inputs are written and the findings noted.
+  /// Where the inputs and the report are written.
   var scratch: String
+  /// Where the inputs of findings stay.
+  var keep: String
 
   /// What the reader may take for an input.
   enum Limit {
-    /// Processor time of one input, measured; a process that takes ten times as long is ended.
-    static let seconds = 1.0
-    /// Resident memory above that at the start: so many bytes, and so many for each byte of the input.
-    static let memory = 64 << 20
-    static let memoryPerByte = 64
+    /// Processor time of an input of so many bytes, measured; a process that takes three times as long is ended.
+    static func seconds(_ bytes: Int) -> Double { 1 + Double(bytes) * 200e-9 }
+    /// Resident memory above that at the start, in bytes, for an input of so many: 64 times as many for small ones,
+    /// twice as many for large ones, and something for all.
+    static func memory(_ bytes: Int) -> Int { 32 << 20 + min(64 * bytes, 448 << 20) + 2 * bytes }
+    /// Not all freed memory goes back to the system. A process ends that keeps more than this, in bytes.
+    static let keptMemory = 16 << 20
     /// Address space of the process, so that a reservation without end fails here and not in a machine with less memory.
     static let addressSpace: UInt = 16 << 30
     /// Characters of a message beside the names of files.
-    static let message = 1000
+    static let message = 2000
   }
 
   struct Summary: Codable {
     var cases = 0
     var accepted = 0
-    /// A fingerprint of all inputs (FNV-1a).
-    var digest: UInt64 = 0xCBF2_9CE4_8422_2325
-    var seconds = 0.0
+    /// A fingerprint of all inputs: the sum of those of each.
+    var digest: UInt64 = 0
+    /// The most that one input took.
+    var slowest = 0.0
+    var memory = 0
+
+    static func + (a: Self, b: Self) -> Self {
+      Self(
+        cases: a.cases + b.cases, accepted: a.accepted + b.accepted, digest: a.digest &+ b.digest,
+        slowest: max(a.slowest, b.slowest), memory: max(a.memory, b.memory))
+    }
+  }
+
+  /// What a process says that came to its end.
+  struct Report: Codable {
+    var summary = Summary()
+    /// What is wrong with the last input; without that, it was the last one, or the process kept too much memory.
+    var problem: String?
   }
 
   var input: String { "\(scratch)/input" }
-  static let findingsFile = "findings"
-  static let summaryFile = "summary.json"
+  static let reportFile = "report.json"
 
-  /// Reads the cases one by one. `progress` shows which one, to the process that started this one.
+  /// Reads the cases one by one, up to the first finding or until it keeps much memory; another process goes on.
+  /// `progress` shows the current one to the process that started this one.
   func run(_ cases: Range<Int>, progress: FuzzProgress) throws {
     limitResources()
-    let findings = try FileHandle(forWritingTo: URL(filePath: "\(scratch)/\(Self.findingsFile)"))
-    try findings.seekToEnd()
-    var summary = Summary()
+    var report = Report()
     // Once through every seed, so that what is allocated once does not count.
     for seed in target.seeds {
       try write(seed)
@@ -49,53 +66,59 @@ struct FuzzWorker {
       progress.begin(number)
       let input = target.input(seed: seed, number: number)
       try write(input)
-      for byte in input.files.lazy.flatMap(\.bytes) {
-        summary.digest = (summary.digest ^ UInt64(byte)) &* 0x100_0000_01B3
+      let attempt = try attempt(byteCount: input.byteCount, before: before)
+      let one = Summary(
+        cases: 1, accepted: attempt.refusal == nil ? 1 : 0, digest: input.digest, slowest: attempt.seconds,
+        memory: attempt.memory)
+      report.summary = report.summary + one
+      report.problem = problem(attempt, isSeed: number < target.seeds.count, byteCount: input.byteCount)
+      if report.problem != nil {
+        try keep(number)
+        break
       }
-      let (problem, accepted, seconds) = try attempt(input, before: before)
-      summary.cases += 1
-      summary.accepted += accepted ? 1 : 0
-      summary.seconds += seconds
-      if let problem { try findings.write(contentsOf: Data("\(number) \(problem)\n".utf8)) }
+      if try Self.residentMemory("VmRSS") - before > Limit.keptMemory { break }
     }
-    try JSONEncoder().encode(summary).write(to: URL(filePath: "\(scratch)/\(Self.summaryFile)"))
+    try JSONEncoder().encode(report).write(to: URL(filePath: "\(scratch)/\(Self.reportFile)"))
   }
 
-  /// Reads what was written and judges how that went.
-  private func attempt(
-    _ content: FuzzInput, before: Int
-  ) throws -> (problem: String?, accepted: Bool, seconds: Double) {
+  /// How the reading of an input went.
+  private struct Attempt {
+    var refusal: (any Error)?
+    var seconds: Double
+    /// Bytes above those at the start.
+    var memory: Int
+  }
+
+  private func attempt(byteCount: Int, before: Int) throws -> Attempt {
     try Data("5".utf8).write(to: URL(filePath: "/proc/self/clear_refs"))
     var timer = itimerval()
-    timer.it_value.tv_sec = Int(10 * Limit.seconds)
+    timer.it_value.tv_sec = Int(3 * Limit.seconds(byteCount))
     setitimer(__itimer_which_t(ITIMER_PROF.rawValue), &timer, nil)
     let start = Self.processorSeconds()
-    var problem: String?
-    var accepted = false
-    do {
-      try target.read(input)
-      accepted = true
-    } catch let error as FlowerError {
-      problem = Self.fault(of: error, in: input)
-    } catch {
-      problem = "threw something else than a FlowerError: \(error)"
-    }
+    var refusal: (any Error)?
+    do { try target.read(input) } catch { refusal = error }
     let seconds = Self.processorSeconds() - start
-    if seconds > Limit.seconds { problem = "took \(seconds) s" }
-    let memory = try Self.residentMemory("VmHWM") - before
-    if memory > Limit.memory + Limit.memoryPerByte * content.byteCount {
-      problem = "took \(memory) bytes for \(content.byteCount)"
+    return Attempt(refusal: refusal, seconds: seconds, memory: try Self.residentMemory("VmHWM") - before)
+  }
+
+  /// What is wrong with a reading, if something is.
+  private func problem(_ attempt: Attempt, isSeed: Bool, byteCount: Int) -> String? {
+    if attempt.seconds > Limit.seconds(byteCount) { return "took \(attempt.seconds) s" }
+    if attempt.memory > Limit.memory(byteCount) {
+      return "took \(attempt.memory) bytes of memory for \(byteCount)"
     }
-    return (problem, accepted, seconds)
+    guard let refusal = attempt.refusal else { return nil }
+    if isSeed { return "a good input is refused: \(refusal)" }
+    guard let error = refusal as? FlowerError else { return "threw something else than a FlowerError: \(refusal)" }
+    return fault(of: error)
   }
 
   /// What is wrong with a message.
-  private static func fault(of error: FlowerError, in directory: String) -> String? {
+  private func fault(of error: FlowerError) -> String? {
     let text = error.description
-    if !text.contains("\(directory)/") { return "a message that names no file: \(text)" }
-    if text.replacing(directory, with: "").count > Limit.message {
-      return "a message of \(text.count) characters: \(text.prefix(200))"
-    }
+    if !text.contains("\(input)/") { return "a message that names no file: \(text)" }
+    let length = text.replacing(input, with: "").unicodeScalars.count
+    if length > Limit.message { return "a message of \(length) characters: \(text.prefix(200))" }
     if text.unicodeScalars.contains(where: { $0.properties.generalCategory == .control }) {
       return "a message with control characters: \(text.debugDescription)"
     }
@@ -106,6 +129,14 @@ struct FuzzWorker {
   private func write(_ content: FuzzInput) throws {
     for name in try FileManager.default.contentsOfDirectory(atPath: input) { unlink("\(input)/\(name)") }
     for file in content.files { try Data(file.bytes).write(to: URL(filePath: "\(input)/\(file.name)")) }
+  }
+
+  /// Copies the input that is there.
+  func keep(_ number: Int) throws {
+    let directory = "\(keep)/\(target.name)-\(seed)-\(number)"
+    try FileManager.default.createDirectory(atPath: keep, withIntermediateDirectories: true)
+    try? FileManager.default.removeItem(atPath: directory)
+    try FileManager.default.copyItem(atPath: input, toPath: directory)
   }
 
   private func limitResources() {

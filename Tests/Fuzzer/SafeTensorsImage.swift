@@ -127,7 +127,7 @@ extension SafeTensorsImage {
     case 0 where offsets.count == 2:
       // One offset at the edge or off by a little.
       let edges = [0, 1, -1, 4, data.count, data.count + 1, 1 << 31, 1 << 53, .max, .max - 3]
-      let value = random.chance(1, in: 2) ? random.pick(edges) : offsets[0] &+ random.below(9) - 4
+      let value = random.chance(1, in: 2) ? random.pick(edges) : offsets[0] &+ random.below(9) &- 4
       set("data_offsets", random.chance(1, in: 2) ? numbers([value, offsets[1]]) : numbers([offsets[0], value]))
     case 1 where offsets.count == 2:
       // Shifted, the length kept: a hole and an overlap, or both far away.
@@ -155,7 +155,7 @@ extension SafeTensorsImage {
         "shape",
         numbers(random.pick([[count], [1, count], [count, 1], shape.reversed(), shape + [1], [1, 1, 1] + shape])))
     case 5:
-      set("shape", numbers(shape.map { $0 &+ random.below(3) - 1 }))
+      set("shape", numbers(shape.map { $0 &+ random.below(3) &- 1 }))
     case 6:
       set("dtype", .string(random.pick(SafeTensors.DType.allCases).rawValue))
     case 7 where offsets.count == 2:

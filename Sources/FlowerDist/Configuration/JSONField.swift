@@ -17,7 +17,7 @@ struct JSONField {
     switch value {
     case nil: found = "missing"
     case let value? where value.array != nil || value.object != nil: found = value.kind
-    case let value?: found = String(value.description.prefix(200))
+    case let value?: found = value.excerpt
     }
     return FlowerError(.data, "\(place) is \(found); expected \(what)")
   }
@@ -34,7 +34,7 @@ struct JSONField {
   }
 
   func member(_ key: String, _ value: JSON) -> JSONField {
-    JSONField(file: file, path: "\(path)[\(JSON(key))]", value: value)
+    JSONField(file: file, path: "\(path)[\(key.quoted)]", value: value)
   }
 
   func element(_ index: Int, _ value: JSON) -> JSONField {

@@ -55,7 +55,7 @@ struct JSONFields {
       if let fallback { return fallback }
       throw error(key, "is missing, expected \(expected)")
     }
-    guard let value = read(json) else { throw error(key, "expected \(expected), found \(json)") }
+    guard let value = read(json) else { throw error(key, "expected \(expected), found \(json.excerpt)") }
     return value
   }
 }

@@ -2,10 +2,15 @@ extension JSON {
   /// Arrays and objects nested deeper than this are refused; real files stay below ten.
   public static let nestingLimit = 128
 
+  /// Texts of more values than this are refused, so that a file cannot take many times its size: a value takes up to
+  /// 100 bytes and its text may have two. The largest files known, tokenizers with half a million merges, stay below
+  /// half of it.
+  public static let valueLimit = 1 << 22
+
   /// Reads one JSON text, and nothing but white space around it.
   ///
   /// Refused: anything RFC 8259 does not allow, a byte-order mark, invalid UTF-8, lone surrogates in `\u` escapes,
-  /// keys of one object with the same bytes, and nesting deeper than `nestingLimit`.
+  /// keys of one object with the same bytes, nesting deeper than `nestingLimit`, and more values than `valueLimit`.
   ///
   /// - Parameters:
   ///   - bytes: UTF-8.
@@ -29,6 +34,7 @@ private struct JSONParser {
   let firstLine: Int
   var position = 0
   var depth = 0
+  var values = 0
   /// Bytes of the string being read, once it has an escape.
   var unescaped: [UInt8] = []
 
@@ -48,6 +54,8 @@ private struct JSONParser {
   }
 
   private mutating func parseValue() throws -> JSON {
+    values += 1
+    if values > JSON.valueLimit { throw error("more than \(JSON.valueLimit) values") }
     guard let first = peek else { throw error("expected a value") }
     switch first {
     case UInt8(ascii: "{"): return try nested { parser throws in try parser.parseObject() }
@@ -92,7 +100,7 @@ private struct JSONParser {
       guard peek == UInt8(ascii: "\"") else { throw error("expected a key in double quotes") }
       let key = try parseString()
       guard keys.insert(key, after: members) else {
-        throw error("the key \(JSON.string(key)) occurs twice in one object", at: start)
+        throw error("the key \(key.quoted) occurs twice in one object", at: start)
       }
       skipWhiteSpace()
       guard skip(":") else { throw error("expected : after a key") }

@@ -16,7 +16,10 @@ public struct HostWeights {
     var counts: [Int64] = []
     try communicator.together {
       if Adapter.isHeld(by: directory) { base = try Adapter.base(of: directory) }
-      let count = Int64(ParameterLayout(try ModelConfiguration(directory: base)).count)
+      let layout = ParameterLayout(try ModelConfiguration(directory: base))
+      // Before memory is set aside for what the configuration says.
+      try ModelWeights(directory: base).check(layout)
+      let count = Int64(layout.count)
       counts = [count, -count]
     }
     // What follows is collective only where all mean the same model.
@@ -24,8 +27,8 @@ public struct HostWeights {
     guard bounds[0] == -bounds[1], let shared = communicator.shareWithinHosts(Int(bounds[0])) else { return nil }
     let storedType = try communicator.together {
       let transformer = Transformer(try ModelConfiguration(directory: base), weights: shared.floats)
-      return try shared.isFirst
-        ? transformer.readWeights(directory: base) : transformer.storedType(ModelWeights(directory: base))
+      let source = try ModelWeights(directory: base)
+      return try shared.isFirst ? transformer.readWeights(source) : transformer.storedType(source)
     }
     return HostWeights(directory: base, weights: shared.floats, storedType: storedType)
   }

@@ -75,7 +75,7 @@ extension Adapter.Configuration {
   init(_ json: JSON, path: String) throws {
     let fields = try JSONFields(json, path: path)
     guard try fields.string("peft_type") == "LORA" else {
-      throw fields.error("peft_type", "is \(fields["peft_type"]!), only \"LORA\" is implemented")
+      throw fields.error("peft_type", "is \(fields["peft_type"]!.excerpt), only \"LORA\" is implemented")
     }
     guard try fields.string("bias", default: "none") == "none" else {
       throw fields.error("bias", "trained biases are not implemented, only \"none\"")
@@ -95,7 +95,7 @@ extension Adapter.Configuration {
       guard let module = name.string.flatMap(Module.init(rawValue:)) else {
         throw fields.error(
           "target_modules",
-          "\(name) is not implemented, only \(Module.allCases.map(\.rawValue).joined(separator: ", "))")
+          "\(name.excerpt) is not implemented, only \(Module.allCases.map(\.rawValue).joined(separator: ", "))")
       }
       return module
     }

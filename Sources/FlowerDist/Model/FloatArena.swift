@@ -18,6 +18,16 @@ public final class FloatArena {
     isMapped = true
   }
 
+  /// Whether the system would give that much now: where it would not, making the arena ends the process.
+  static func canReserve(count: Int) -> Bool {
+    let (bytes, overflow) = max(count, 1).multipliedReportingOverflow(by: MemoryLayout<Float>.stride)
+    guard !overflow, let mapping = mmap(nil, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0),
+      mapping != MAP_FAILED
+    else { return false }
+    munmap(mapping, bytes)
+    return true
+  }
+
   /// A block that somebody else made, zero at first, and keeps for as long as the program runs.
   init(count: Int, borrowing base: UnsafeMutablePointer<Float>) {
     self.count = count

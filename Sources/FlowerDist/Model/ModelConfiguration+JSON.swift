@@ -48,7 +48,7 @@ extension ModelConfiguration {
     guard names.count == 1, let name = names[0].string, let architecture = Architecture(rawValue: name) else {
       throw fields.error(
         "architectures",
-        "is \(JSON(names)), which is not implemented; expected one of"
+        "is \(JSON(names).excerpt), which is not implemented; expected one of"
           + " \(Architecture.allCases.map(\.rawValue).joined(separator: ", "))")
     }
     try Self.refuseUnsupported(fields)
@@ -104,7 +104,9 @@ extension ModelConfiguration {
   /// What would silently compute another model if it were ignored.
   private static func refuseUnsupported(_ fields: JSONFields) throws {
     let activation = try fields.string("hidden_act", default: "silu")
-    guard activation == "silu" else { throw fields.error("hidden_act", "\(activation) is not implemented, only silu") }
+    guard activation == "silu" else {
+      throw fields.error("hidden_act", "\(activation.quoted) is not implemented, only silu")
+    }
     for key in ["mlp_bias", "use_sliding_window", "use_mrope"] where try fields.bool(key, default: false) {
       throw fields.error(key, "is not implemented")
     }

@@ -102,16 +102,18 @@ extension Transformer {
     let place = base ?? directory
     let configuration = try ModelConfiguration(directory: place)
     let known = host?.directory == place ? host : nil
+    let source = try ModelWeights(directory: place)
+    // Before memory is set aside for what the configuration says.
+    try source.check(ParameterLayout(configuration))
     let transformer = Transformer(configuration, weights: known?.weights)
-    let storedType = try known?.storedType ?? transformer.readWeights(directory: place)
+    let storedType = try known?.storedType ?? transformer.readWeights(source)
     if base != nil { transformer.adapter = try Adapter(directory: directory, of: configuration) }
     return (transformer, base, storedType)
   }
 
   /// Reads the weights of a model directory; each tensor's shape is checked.
   /// - Returns: the element type of its input embedding.
-  func readWeights(directory: String) throws -> SafeTensors.DType {
-    let source = try ModelWeights(directory: directory)
+  func readWeights(_ source: ModelWeights) throws -> SafeTensors.DType {
     for parameter in layout.parameters {
       try source.read(parameter.name, shape: parameter.shape, into: weights.view(parameter.range))
     }

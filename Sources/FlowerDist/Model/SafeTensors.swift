@@ -17,6 +17,9 @@ public enum SafeTensors {
     case i64 = "I64"
     case f64 = "F64"
 
+    /// Whether every value is one of `Float` too.
+    var fitsFloat: Bool { self == .f32 || self == .bf16 || self == .f16 }
+
     /// Bytes of one element.
     public var size: Int {
       switch self {

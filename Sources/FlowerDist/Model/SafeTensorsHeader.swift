@@ -32,7 +32,7 @@ struct SafeTensorsHeader {
     for tensor in tensors {
       guard tensor.range.lowerBound == end else {
         let fault = tensor.range.lowerBound < end ? "an overlap" : "a hole"
-        throw problem("has \(fault) before tensor \"\(tensor.name)\": expected offset \(end)")
+        throw problem("has \(fault) before tensor \(tensor.name.quoted): expected offset \(end)")
       }
       end = tensor.range.upperBound
     }
@@ -50,7 +50,7 @@ struct SafeTensorsHeader {
     guard case .object(let members) = value else { throw problem("has a __metadata__ that is no object") }
     return try members.map { member in
       guard case .string(let text) = member.value else {
-        throw problem("has a __metadata__ whose \"\(member.key)\" is no string")
+        throw problem("has a __metadata__ whose \(member.key.quoted) is no string")
       }
       return (member.key, text)
     }
@@ -61,22 +61,22 @@ struct SafeTensorsHeader {
     _ member: JSON.Member, _ problem: (String) -> FlowerError
   ) throws -> SafeTensors.Tensor {
     let name = member.key
-    func wrong(_ what: String) -> FlowerError { problem("is wrong at tensor \"\(name)\": \(what)") }
+    func wrong(_ what: String) -> FlowerError { problem("is wrong at tensor \(name.quoted): \(what)") }
 
     guard case .object(let fields) = member.value, fields.count == 3, let dtype = member.value["dtype"],
       let shape = member.value["shape"], let offsets = member.value["data_offsets"]
     else { throw wrong("expected the fields dtype, shape and data_offsets and no other") }
     guard case .string(let dtypeName) = dtype else { throw wrong("dtype is no string") }
-    guard let dtype = SafeTensors.DType(rawValue: dtypeName) else { throw wrong("unknown dtype \"\(dtypeName)\"") }
+    guard let dtype = SafeTensors.DType(rawValue: dtypeName) else { throw wrong("unknown dtype \(dtypeName.quoted)") }
     guard let shape = naturals(shape) else { throw wrong("shape is no list of non-negative integers") }
     guard let offsets = naturals(offsets), offsets.count == 2, offsets[0] <= offsets[1] else {
       throw wrong("data_offsets are not two non-negative integers [begin, end] with begin <= end")
     }
     guard let size = SafeTensors.Entry(name: name, dtype: dtype, shape: shape).byteCount else {
-      throw wrong("the size of shape \(shape) overflows")
+      throw wrong("the size of its shape overflows")
     }
     guard offsets[1] - offsets[0] == size else {
-      throw wrong("data_offsets span \(offsets[1] - offsets[0]) bytes, \(dtypeName) of shape \(shape) has \(size)")
+      throw wrong("data_offsets span \(offsets[1] - offsets[0]) bytes, its shape in \(dtypeName) has \(size)")
     }
     return SafeTensors.Tensor(name: name, dtype: dtype, shape: shape, range: offsets[0]..<offsets[1])
   }

@@ -38,11 +38,39 @@ public final class SafeTensorsReader: Sendable {
   /// The tensor of that name, which must have that shape.
   /// - Throws: `FlowerError` of kind `data` if there is none, or its shape is another.
   public func tensor(_ name: String, shape: [Int]) throws -> SafeTensors.Tensor {
-    guard let tensor = self[name] else { throw FlowerError(.data, "\(path): has no tensor \"\(name)\"") }
+    guard let tensor = self[name] else { throw FlowerError(.data, "\(path): has no tensor \(name.quoted)") }
     guard tensor.shape == shape else {
-      throw FlowerError(.data, "\(path): tensor \"\(name)\" has shape \(tensor.shape), expected \(shape)")
+      // A shape may have any number of extents.
+      let found = tensor.shape.count > 8 ? "a shape of \(tensor.shape.count) extents" : "shape \(tensor.shape)"
+      throw FlowerError(.data, "\(path): tensor \(name.quoted) has \(found), expected \(shape)")
     }
     return tensor
+  }
+
+  /// The tensor of that name, which must have that shape and hold floating-point numbers of up to 32 bits.
+  /// - Throws: `FlowerError` of kind `data` if there is none.
+  func floats(_ name: String, shape: [Int]) throws -> SafeTensors.Tensor {
+    let tensor = try tensor(name, shape: shape)
+    guard tensor.dtype.fitsFloat else { throw wrongType(tensor) }
+    return tensor
+  }
+
+  private func wrongType(_ tensor: SafeTensors.Tensor) -> FlowerError {
+    FlowerError(
+      .data, "\(path): tensor \(tensor.name.quoted) is \(tensor.dtype.rawValue), expected F32, BF16 or F16")
+  }
+
+  /// Whether two tensors, perhaps of two files, are the same to the bit.
+  func isEqual(
+    _ tensor: SafeTensors.Tensor, to other: SafeTensors.Tensor, of reader: SafeTensorsReader
+  ) throws -> Bool {
+    guard tensor.dtype == other.dtype, tensor.shape == other.shape else { return false }
+    for offset in stride(from: 0, to: tensor.range.count, by: 1 << 20) {
+      let count = min(1 << 20, tensor.range.count - offset)
+      let (a, b) = (tensor.range.lowerBound + offset, other.range.lowerBound + offset)
+      if try file.bytes(in: a..<a + count) != reader.file.bytes(in: b..<b + count) { return false }
+    }
+    return true
   }
 
   /// Reads the tensor's bytes as they are, little-endian.
@@ -61,9 +89,7 @@ public final class SafeTensorsReader: Sendable {
     case .f32: try read(tensor, into: bytes)
     case .bf16: try read(tensor, into: bytes, widening: SafeTensors.float(bfloat16:))
     case .f16: try read(tensor, into: bytes, widening: SafeTensors.float(float16:))
-    default:
-      throw FlowerError(
-        .data, "\(path): tensor \"\(tensor.name)\" is \(tensor.dtype.rawValue), expected F32, BF16 or F16")
+    default: throw wrongType(tensor)
     }
   }
 
@@ -73,7 +99,7 @@ public final class SafeTensorsReader: Sendable {
     // The exponent of a number that is not finite is all ones. A maximum of integers is fast where || is not.
     let exponentMask = Float.infinity.bitPattern
     guard values.reduce(0, { max($0, $1.bitPattern & exponentMask) }) < exponentMask else {
-      throw FlowerError(.data, "\(path): tensor \"\(tensor.name)\" holds a number that is not finite")
+      throw FlowerError(.data, "\(path): tensor \(tensor.name.quoted) holds a number that is not finite")
     }
   }
 

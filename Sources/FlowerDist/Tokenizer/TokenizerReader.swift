@@ -50,9 +50,13 @@ extension Tokenizer {
 
     var tokens: [[UInt8]] = []
     var isTaken: [Bool] = []
+    // A table as long as the largest id is what a few tokens could ask for.
+    let limit = try min(Vocabulary.idLimit, 2 * (vocab.object().count + addedTokens.count) + 1024)
     for (key, value) in try vocab.object().lazy.map({ ($0.key, $0.value) }) {
       func entry() -> JSONField { vocab.member(key, value) }
-      guard let id = value.int, (0..<Vocabulary.idLimit).contains(id) else { throw entry().expected(JSONField.idRange) }
+      guard let id = value.int, (0..<limit).contains(id) else {
+        throw entry().expected("an integer from 0 to \(limit - 1), twice the number of tokens and some")
+      }
       if tokens.count <= id {
         tokens.append(contentsOf: repeatElement([], count: id + 1 - tokens.count))
         isTaken.append(contentsOf: repeatElement(false, count: id + 1 - isTaken.count))

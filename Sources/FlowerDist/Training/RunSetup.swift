@@ -38,6 +38,7 @@ public struct RunSetup {
     } else {
       let configuration = ModelConfiguration(recipe.model, vocabularySize: tokenizer.vocabularySize)
       try configuration.validate(source: "model")
+      try ParameterLayout(configuration).requireMemory(.usage, source: "model")
       transformer = Transformer(configuration)
       transformer.initialize(seed: recipe.training.seed, std: recipe.model.initialStd)
     }
