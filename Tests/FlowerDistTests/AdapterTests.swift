@@ -40,13 +40,16 @@ import Testing
     return model
   }
 
+  /// A copy; the arena lives until it is made.
+  private static func values(_ arena: FloatArena) -> [Float] { withExtendedLifetime(arena) { Array(arena.all) } }
+
   @Test(arguments: ModelConfiguration.awkward, [every, some])
   func scoresAndSlopes(c: ModelConfiguration, configuration: Adapter.Configuration) {
     let transformer = Self.adapted(c, configuration)
     let adapter = transformer.adapter!
     let language = LanguageModel(transformer)
     let forest = LanguageModelTests.forest(vocabulary: c.vocabularySize)
-    let numbers = adapter.weights.all.map { Double($0) }
+    let numbers = Self.values(adapter.weights).map { Double($0) }
     let scores = LanguageModelTests.score(language, forest)
     expectAgreement(scores, forest.answers(Self.merged(transformer, numbers)), tolerance: 2e-5)
 
@@ -104,9 +107,9 @@ import Testing
       let coefficients = LanguageModelTests.coefficients(LanguageModelTests.score(language, forest).count)
       let gradient = FloatArena(count: transformer.adapter!.list.count)
       language.backward(forest.forest, forest.readouts, gradient: coefficients, into: gradient)
-      return gradient
+      return Self.values(gradient)
     }
-    let same = gradients[0].all.elementsEqual(gradients[1].all)
+    let same = gradients[0] == gradients[1]
     #expect(same)
   }
 
@@ -150,7 +153,7 @@ import Testing
     #expect(Adapter.isHeld(by: scratch.path))
     let read = try Adapter(directory: scratch.path, of: c)
     #expect(read.configuration == adapter.configuration && read.list == adapter.list)
-    let same = read.weights.all.elementsEqual(adapter.weights.all)
+    let same = Self.values(read.weights) == Self.values(adapter.weights)
     #expect(same)
     // Its tensors are not those of another shape of model, nor of fewer targets.
     #expect(flowerError { _ = try Adapter(directory: scratch.path, of: .awkward[3]) }?.kind == .data)
