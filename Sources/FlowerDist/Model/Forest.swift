@@ -59,7 +59,8 @@ public struct Forest: Sendable {
     append(
       token, position: Int(positions[parent]) + 1, trunkStart: Int(trunkStart[parent]),
       trunkCount: Int(trunkCount[parent]))
-    pathRows.append(contentsOf: pathRows[pathStart[parent]..<pathStart[parent + 1]])
+    // One by one: a slice would share the array's storage, and appending would copy all of it.
+    for index in pathStart[parent]..<pathStart[parent + 1] { pathRows.append(pathRows[index]) }
     pathRows.append(Int32(row))
     pathStart.append(pathRows.count)
     return row
