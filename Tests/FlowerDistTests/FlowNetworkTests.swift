@@ -186,14 +186,12 @@ import Testing
     func divergence(_ network: FlowNetwork, _ support: Recipe.Objective.Support) throws -> Double {
       var table = try Table(Self.titles, weights: Self.weights, support: support)
       table.minimize(TrainingObjective(flow: .balance(.subTrajectory(lambda: 1)), theta: 0, network: network))
-      let js = DistributionMetrics(policy: table.distribution, target: table.rewards.target).js
-      print("JSJS", network, js)
-      return js
+      return DistributionMetrics(policy: table.distribution, target: table.rewards.target).js
     }
-    #expect(try divergence(FlowNetwork(), .catalogue) < 1e-9)
-    #expect(try divergence(FlowNetwork(granularity: 2), .catalogue) < 1e-9)
-    #expect(try divergence(FlowNetwork(flow: .terminating), .vocabulary) < 1e-9)
-    #expect(try divergence(FlowNetwork(flow: .terminating, prefixTitles: .published), .vocabulary) > 0.02)
+    #expect(try divergence(FlowNetwork(), .catalogue) < 1e-12)
+    #expect(try divergence(FlowNetwork(granularity: 2), .catalogue) < 1e-12)
+    #expect(try divergence(FlowNetwork(flow: .terminating), .vocabulary) < 1e-12)
+    #expect(try divergence(FlowNetwork(flow: .terminating, prefixTitles: .published), .vocabulary) > 0.3)
   }
 }
 

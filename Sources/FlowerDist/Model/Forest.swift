@@ -59,7 +59,7 @@ public struct Forest: Sendable {
     append(
       token, position: Int(positions[parent]) + 1, trunkStart: Int(trunkStart[parent]),
       trunkCount: Int(trunkCount[parent]))
-    // One by one: a slice of the array would keep its buffer, and appending would copy all of it.
+    // One by one: a slice would share the array's storage, and appending would copy all of it.
     for index in pathStart[parent]..<pathStart[parent + 1] { pathRows.append(pathRows[index]) }
     pathRows.append(Int32(row))
     pathStart.append(pathRows.count)
