@@ -45,7 +45,8 @@ struct RegexProgram: Sendable {
 
   private mutating func append(_ instruction: Instruction) throws(RegexError) {
     guard instructions.count < Self.sizeLimit else {
-      throw RegexError(feature: "more than \(Self.sizeLimit) instructions when its repetitions are written out", character: 1)
+      throw RegexError(
+        feature: "more than \(Self.sizeLimit) instructions when its repetitions are written out", character: 1)
     }
     instructions.append(instruction)
   }
