@@ -1,7 +1,7 @@
 /// A regular expression as instructions of a backtracking matcher.
 struct RegexProgram: Sendable {
   /// A compiled expression of more instructions is refused.
-  static let sizeLimit = 4096
+  static let sizeLimit = 1024
 
   enum Instruction: Sendable {
     /// One character of a set.
