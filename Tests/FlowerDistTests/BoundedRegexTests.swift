@@ -52,7 +52,7 @@ import Testing
   /// Each takes exponential or at least quadratic time when matched without notes.
   @Test(arguments: [
     "(?:a+)+b", "(?:a|a)*b", "(?:a|aa)+$b", "a*a*a*a*a*a*b", "(?:a*?b|a)", "a(?=a*b)|a", "(?>a*)b|a", "a*+b|a",
-    "(?:(?:(?:a+)+)+)+b", "(?:aa?){1,30}b", "(?:a(?!a*b))+c", "a{1,1000}b", "(?=(?:a|aa)*b)a", "a(?=a*)",
+    "(?:(?:(?:a+)+)+)+b", "(?:aa?){1,30}b", "(?:a(?!a*b))+c", "a{1,400}b", "(?=(?:a|aa)*b)a", "a(?=a*)",
   ])
   func hostilePatternsTakeTimeInProportionToTheText(pattern: String) throws {
     let text = [UInt8](repeating: UInt8(ascii: "a"), count: 20_000)
@@ -76,11 +76,13 @@ import Testing
     ("a)", "a ) that closes nothing", 2), ("*a", "a quantifier behind nothing", 1), ("a**", "a quantifier behind a", 3),
     ("a{2}?", "{n}?", 2), ("a{x}", "a { that begins no interval", 2), ("a{3,2}", "an interval without numbers", 2),
     ("a{0}", "an interval without numbers", 2), ("a{1001}", "more than 1000 repetitions", 2),
-    ("a{99999999999999999999}", "more than 1000 repetitions", 2), ("(?:a*)*", "a repetition of what can match nothing", 7),
+    ("a{99999999999999999999}", "more than 1000 repetitions", 2),
+    ("(?:a*)*", "a repetition of what can match nothing", 7),
     ("(?:){9}", "a repetition of what can match nothing", 5), ("(?=a)+", "a repetition of what can match", 6),
-    ("(?:a{1000}){1000}", "more than 4096 instructions", 1), ("(?i:ß)", "letters beyond ASCII", 5),
+    ("(?:a{1000}){1000}", "more than 1024 instructions", 1), ("(?i:ß)", "letters beyond ASCII", 5),
     (#"(?i:\p{Lu})"#, "a category without regard to case", 5), ("(?i:fast)", "letters of a ligature", 7),
-    (#"\xFF"#, #"\x of a byte"#, 1), (#"\x{110000}"#, "a hexadecimal escape", 1), (#"\uD800"#, "a hexadecimal escape", 1),
+    (#"\xFF"#, #"\x of a byte"#, 1), (#"\x{110000}"#, "a hexadecimal escape", 1),
+    (#"\uD800"#, "a hexadecimal escape", 1),
     (String(repeating: "(", count: 100), "more than 32 nested groups", 33),
     (String(repeating: "[", count: 100), "more than 32 nested groups", 33),
     (String(repeating: "a", count: 9000), "more than 8192 characters", 8193),

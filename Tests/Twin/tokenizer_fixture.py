@@ -63,6 +63,7 @@ TEXTS = [
     "-- - -a", "_a_b", "x" * 130 + " 1" * 30, "harbour" * 30, "  <mask>  <mask>x<mask>\u3000", "a mask unmasked mask",
     "mask\u0301 mask\u200d _mask mask", "<l>  <r>  <l><r> <b> <b> ", " \t <r>   <b>   <l> \u00a0<l>", "   ", "       x",
     "HTTPServer camelCase 2Words'LL Ünïcode", "\u01c5\u02b0 \u0130I\u0131 \u1e9e\u00df \u03a3\u03a3 \u212a",
+    "\U00020391\u0301 \u0323\u0f75 r\u0323\u0f75 \u01c5\u0323 a\u0301\u0323\u0344 \uac00\u11a8\u0301", "\u00b2'\u00bd' \u2460'",
 ]
 
 TRAINING = [

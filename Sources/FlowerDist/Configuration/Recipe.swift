@@ -75,7 +75,7 @@ public struct Recipe: Equatable, Sendable {
 
   public struct Tokenizer: Equatable, Sendable {
     public enum Kind: String, CaseIterable, Sendable { case bytes, bpe }
-    /// A `tokenizer.json`, or `nil` to make one: `bytes` (256 tokens) or `bpe` trained on catalogue and prompts.
+    /// A `tokenizer.json` or tiktoken rank file, or `nil` to make one: `bytes` (256 tokens) or `bpe` trained on catalogue and prompts.
     public var path: String? = nil
     public var kind = Kind.bpe
     public var vocabularySize = 2048

@@ -1,5 +1,3 @@
-import Foundation
-
 /// What is done to text before it is cut into pieces: steps one after the other.
 struct Normalizer: Equatable, Sendable {
   enum Step: Equatable, Sendable {
@@ -9,13 +7,6 @@ struct Normalizer: Equatable, Sendable {
     /// Before a text that is not empty.
     case prepend(String)
     case replace(Replacement)
-  }
-
-  enum UnicodeForm: String, CaseIterable, Sendable {
-    case nfc = "NFC"
-    case nfd = "NFD"
-    case nfkc = "NFKC"
-    case nfkd = "NFKD"
   }
 
   struct Replacement: Equatable, Sendable {
@@ -61,10 +52,7 @@ struct Normalizer: Equatable, Sendable {
 extension Normalizer.Step {
   fileprivate func normalize(_ text: [UInt8]) -> [UInt8] {
     switch self {
-    case .unicode(let form):
-      // ASCII is in all forms.
-      guard text.contains(where: { $0 >= 0x80 }) else { return text }
-      return Array(form.normalize(String(decoding: text, as: UTF8.self)).utf8)
+    case .unicode(let form): return form.normalize(text)
     case .lowercase:
       let scalars = String(decoding: text, as: UTF8.self).unicodeScalars
       return scalars.flatMap { Array($0.properties.lowercaseMapping.utf8) }
@@ -78,18 +66,6 @@ extension Normalizer.Step {
         start = match.upperBound
       }
       return result + text[start...]
-    }
-  }
-}
-
-extension Normalizer.UnicodeForm {
-  fileprivate func normalize(_ text: String) -> String {
-    switch self {
-    case .nfc: text.precomposedStringWithCanonicalMapping
-    case .nfd: text.decomposedStringWithCanonicalMapping
-    // Foundation's own mapping makes U+01C5 U+0323 a `ž` with a dot below instead of a `ẓ` with a caron.
-    case .nfkc: Self.nfc.normalize(Self.nfkd.normalize(text))
-    case .nfkd: text.decomposedStringWithCompatibilityMapping
     }
   }
 }

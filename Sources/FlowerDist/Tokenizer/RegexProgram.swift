@@ -1,7 +1,7 @@
 /// A regular expression as instructions of a backtracking matcher.
 struct RegexProgram: Sendable {
   /// A compiled expression of more instructions is refused.
-  static let sizeLimit = 4096
+  static let sizeLimit = 1024
 
   enum Instruction: Sendable {
     /// One character of a set.
@@ -45,7 +45,8 @@ struct RegexProgram: Sendable {
 
   private mutating func append(_ instruction: Instruction) throws(RegexError) {
     guard instructions.count < Self.sizeLimit else {
-      throw RegexError(feature: "more than \(Self.sizeLimit) instructions when its repetitions are written out", character: 1)
+      throw RegexError(
+        feature: "more than \(Self.sizeLimit) instructions when its repetitions are written out", character: 1)
     }
     instructions.append(instruction)
   }
