@@ -95,10 +95,7 @@ struct FlowerFuzz: ParsableCommand {
   /// Writes one input, reads it here, where a debugger can watch, and says what came of it.
   private func show(_ target: FuzzTarget, _ number: Int) throws {
     let directory = "\(keep)/\(target.name)-\(seed)-\(number)"
-    try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
-    for file in target.input(seed: seed, number: number).files {
-      try Data(file.bytes).write(to: URL(filePath: "\(directory)/\(file.name)"))
-    }
+    try target.input(seed: seed, number: number).write(to: directory)
     say("\(target.name) reads \(directory)/")
     do {
       try target.read(directory)

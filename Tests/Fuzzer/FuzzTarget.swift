@@ -1,4 +1,5 @@
 import FlowerDist
+import Foundation
 
 /// A reader under attack: what it reads when all is well, how that is damaged, and the reading itself.
 ///
@@ -23,13 +24,14 @@ struct FuzzTarget: Sendable {
 
 extension FuzzTarget {
   static let all: [FuzzTarget] = [
-    .safeTensors, .configuration, .weights, .tokenizer, .tiktoken, .metadata, .model,
+    .safeTensors, .configuration, .weights, .tokenizer, .tiktoken, .metadata, .model, .adapter, .score,
   ]
 }
 
 /// The files that a reader finds in its directory.
 struct FuzzInput: Sendable {
   struct File: Sendable {
+    /// Within the directory, perhaps in a folder.
     var name: String
     var bytes: [UInt8]
   }
@@ -43,6 +45,13 @@ struct FuzzInput: Sendable {
   init(_ name: String, _ text: String) { self.init(name, Array(text.utf8)) }
 
   var byteCount: Int { files.reduce(0) { $0 + $1.bytes.count } }
+
+  func write(to directory: String) throws {
+    for folder in Set(files.map { URL(filePath: "\(directory)/\($0.name)").deletingLastPathComponent() }) {
+      try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+    }
+    for file in files { try Data(file.bytes).write(to: URL(filePath: "\(directory)/\(file.name)")) }
+  }
 
   /// A fingerprint (FNV-1a).
   var digest: UInt64 {

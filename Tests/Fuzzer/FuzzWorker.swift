@@ -127,8 +127,10 @@ struct FuzzWorker {
 
   /// Writes an input in the place of the one before.
   private func write(_ content: FuzzInput) throws {
-    for name in try FileManager.default.contentsOfDirectory(atPath: input) { unlink("\(input)/\(name)") }
-    for file in content.files { try Data(file.bytes).write(to: URL(filePath: "\(input)/\(file.name)")) }
+    for name in try FileManager.default.contentsOfDirectory(atPath: input) {
+      try FileManager.default.removeItem(atPath: "\(input)/\(name)")
+    }
+    try content.write(to: input)
   }
 
   /// Copies the input that is there.

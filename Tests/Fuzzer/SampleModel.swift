@@ -17,12 +17,38 @@ enum SampleModel {
     }
     """#
 
+  /// An adapter of rank 2 with its model.
+  static let adapter: FuzzInput = {
+    var input = FuzzInput(
+      "adapter_config.json",
+      #"""
+      {"peft_type": "LORA", "task_type": "CAUSAL_LM", "base_model_name_or_path": "base", "r": 2, "lora_alpha": 4,
+      "lora_dropout": 0.0, "target_modules": ["q_proj", "v_proj"], "bias": "none", "use_rslora": false,
+      "modules_to_save": null, "rank_pattern": {}, "inference_mode": true, "peft_version": "0.17.0"}
+      """#)
+    let tensors = (0..<configuration.layers).flatMap { layer in
+      [("q_proj", configuration.queryDim), ("v_proj", configuration.kvDim)].flatMap { module, width in
+        let name = "base_model.model.model.layers.\(layer).self_attn.\(module)"
+        return [
+          SafeTensors.Entry(name: "\(name).lora_A.weight", dtype: .f32, shape: [2, configuration.hiddenSize]),
+          SafeTensors.Entry(name: "\(name).lora_B.weight", dtype: .bf16, shape: [width, 2]),
+        ]
+      }
+    }
+    input["adapter_model.safetensors"] = SafeTensorsImage(tensors: tensors).bytes
+    for file in directory(sharded: false).files where file.name != FlowerMetadata.fileName {
+      input["base/\(file.name)"] = file.bytes
+    }
+    return input
+  }()
+
   /// Weights in one file, or in two with an index; of two types, and with tensors that older checkpoints have more.
   static func directory(sharded: Bool) -> FuzzInput {
     var input = FuzzInput(
       "config.json", configuration.json(maximumPositions: 64, terminator: 10).serialized(pretty: true))
     input["tokenizer.json"] = SampleTokenizer.all[0].serialized()
     input[FlowerMetadata.fileName] = Array(metadata.utf8)
+    input["generation_config.json"] = Array(#"{"eos_token_id": [10, 0], "do_sample": false}"#.utf8)
     let tensors = ParameterLayout(configuration).parameters.enumerated().map { index, parameter in
       SafeTensors.Entry(name: parameter.name, dtype: index % 2 == 0 ? .f32 : .bf16, shape: parameter.shape)
     }

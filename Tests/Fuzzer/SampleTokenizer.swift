@@ -77,6 +77,21 @@ enum SampleTokenizer {
       file(
         pairs: false, normalizer: nil,
         preTokenizer: sequence(["type": "Digits", "individual_digits": true], byteLevel(regex: true))),
+      file(
+        pairs: true,
+        normalizer: [
+          "type": "Sequence",
+          "normalizers": [
+            ["type": "NFKC"], ["type": "Lowercase"], ["type": "Prepend", "prepend": " "],
+            ["type": "Replace", "pattern": ["String": "ab"], "content": "c"],
+            ["type": "Replace", "pattern": ["Regex": "\\s+"], "content": " "],
+          ],
+        ],
+        preTokenizer: sequence(
+          ["type": "Punctuation", "behavior": "Contiguous"],
+          ["type": "Split", "pattern": ["Regex": "[a-c]+|\\d{1,3}"], "behavior": "MergedWithNext", "invert": true],
+          ["type": "Split", "pattern": ["String": " "], "behavior": "Removed", "invert": false],
+          byteLevel(regex: false))),
     ]
   }()
 

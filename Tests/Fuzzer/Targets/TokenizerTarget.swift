@@ -6,8 +6,15 @@ extension FuzzTarget {
     name: "tokenizer",
     seeds: SampleTokenizer.all.map { FuzzInput("tokenizer.json", $0.serialized(pretty: true)) },
     mutate: { seed, donor, random in
-      FuzzInput(
-        "tokenizer.json", JSONMutation.apply(to: seed["tokenizer.json"], donor: donor["tokenizer.json"], &random))
+      var text = seed["tokenizer.json"]
+      let changesRegex = random.chance(1, in: 3)
+      if changesRegex, let document = try? JSON(parsing: text) {
+        text = RegexMutation.apply(to: document, &random).serialized()
+      }
+      if !changesRegex || random.chance(1, in: 4) {
+        text = JSONMutation.apply(to: text, donor: donor["tokenizer.json"], &random)
+      }
+      return FuzzInput("tokenizer.json", text)
     },
     read: { directory in try use(Tokenizer(contentsOf: "\(directory)/tokenizer.json")) })
 
@@ -24,7 +31,8 @@ extension FuzzTarget {
 
   /// A tokenizer that was read gives ids that it knows, whatever the text.
   private static func use(_ tokenizer: Tokenizer) {
-    for text in ["", "the cat's 123 the\n\n", "caf\u{E9} e\u{301} \u{1F642}<|endoftext|>", "\0\u{10FFFF}"] {
+    let long = String(repeating: "a", count: 500) + "b\n" + String(repeating: "aA a's ", count: 50)
+    for text in ["", "the cat's 123 the\n\n", "caf\u{E9} e\u{301} \u{1F642}<|endoftext|>", "\0\u{10FFFF}", long] {
       let ids = tokenizer.encode(text)
       guard ids.allSatisfy({ $0 >= 0 && Int($0) < tokenizer.vocabularySize }) else {
         fatalError("an id that the tokenizer does not have")
