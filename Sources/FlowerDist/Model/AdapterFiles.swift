@@ -82,7 +82,8 @@ extension Adapter.Configuration {
     }
     // PEFT's variants of LoRA are keys that are null, false or empty unless used, and new ones come all the time.
     for (key, value) in (json.object ?? []).lazy.map({ ($0.key, $0.value) }) where !Self.known.contains(key) {
-      let isUnused = value.isNull || value.bool == false || value.array?.isEmpty == true || value.object?.isEmpty == true
+      let isUnused =
+        value.isNull || value.bool == false || value.array?.isEmpty == true || value.object?.isEmpty == true
       if !isUnused { throw fields.error(key, "is not implemented") }
     }
     let rank = try fields.int("r")

@@ -77,14 +77,17 @@ public final class LanguageModel {
   public func backward(
     _ forest: Forest, _ readouts: Readouts, gradient: [Double], into arena: FloatArena
   ) {
-    guard let current, current.keeping != .nothing else { preconditionFailure("the forest was not scored for training") }
+    guard let current, current.keeping != .nothing else {
+      preconditionFailure("the forest was not scored for training")
+    }
     let count = forest.queryCount * configuration.hiddenSize
     if dHidden.count < count { dHidden = FloatArena(count: count + count / 4) }
     clock.measure(.head) {
       dHidden.base.update(repeating: 0, count: count)
       head.backward(
         readouts, gradient: gradient, hidden: current.hidden.base,
-        embedding: outputEmbedding, dHidden: dHidden.base, dEmbedding: transformer.dense(arena, transformer.layout.head))
+        embedding: outputEmbedding, dHidden: dHidden.base, dEmbedding: transformer.dense(arena, transformer.layout.head)
+      )
     }
     clock.measure(.backward) { transformer.backward(forest, current, dHidden: dHidden.base, gradient: arena) }
   }

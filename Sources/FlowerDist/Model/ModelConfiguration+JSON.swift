@@ -31,7 +31,8 @@ extension ModelConfiguration {
     try require(ropeTheta.isFinite && ropeTheta > 0, "\"rope_theta\" is \(ropeTheta), expected more than 0")
     try require(rmsNormEps >= 0 && rmsNormEps < 1, "\"rms_norm_eps\" is \(rmsNormEps), expected 0 to 1")
     try require(
-      attentionBias || architecture != .qwen2, "\"attention_bias\" is false, \(architecture.rawValue) always has biases")
+      attentionBias || architecture != .qwen2, "\"attention_bias\" is false, \(architecture.rawValue) always has biases"
+    )
   }
 
   /// Reads `config.json` of a model directory.

@@ -48,7 +48,8 @@ extension RopeScaling {
         factor: try positive("factor"), lowFrequency: low, highFrequency: high,
         originalPositions: try positive("original_max_position_embeddings"))
     default:
-      throw fields.error(key, "scaling of rotary positions by \(kind.quoted) is not implemented, only linear and llama3")
+      throw fields.error(
+        key, "scaling of rotary positions by \(kind.quoted) is not implemented, only linear and llama3")
     }
   }
 

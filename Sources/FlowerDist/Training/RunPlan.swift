@@ -33,8 +33,8 @@ struct RunPlan {
   private static func parameters(_ transformer: Transformer) -> String {
     let all = NumberText.compact(Double(transformer.layout.count))
     guard let adapter = transformer.adapter else { return all }
-    return "\(all), of which none is trained, and \(NumberText.compact(Double(adapter.list.count))) in adapters of rank"
-      + " \(adapter.configuration.rank)"
+    return
+      "\(all) frozen, \(NumberText.compact(Double(adapter.list.count))) in adapters of rank \(adapter.configuration.rank)"
   }
 
   private static func data(_ dataset: Dataset) -> String {
