@@ -168,7 +168,7 @@ import Testing
     let directory = "\(scratch.path)/runs/adapter"
     try Directory.create(directory)
     try Directory.create("\(scratch.path)/base")
-    func base(_ name: String) throws -> String {
+    func base(_ name: String) throws -> String? {
       try AtomicFile.write(
         Self.some.json(base: name).serialized(), to: "\(directory)/\(Adapter.configurationFile)")
       return try Adapter.base(of: directory)

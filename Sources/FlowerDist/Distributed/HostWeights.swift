@@ -15,7 +15,7 @@ public struct HostWeights {
     var base = directory
     var counts: [Int64] = []
     try communicator.together {
-      if Adapter.isHeld(by: directory) { base = try Adapter.base(of: directory) }
+      base = try Adapter.base(of: directory) ?? directory
       let layout = ParameterLayout(try ModelConfiguration(directory: base))
       // Before memory is set aside for what the configuration says.
       try ModelWeights(directory: base).check(layout)

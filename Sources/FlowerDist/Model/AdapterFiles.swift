@@ -3,15 +3,16 @@ extension Adapter {
   static let configurationFile = "adapter_config.json"
   static let weightsFile = "adapter_model.safetensors"
 
-  /// Whether a directory holds an adapter, whose model is elsewhere.
+  /// Whether a directory holds an adapter and no model.
   static func isHeld(by directory: String) -> Bool {
     File.exists("\(directory)/\(configurationFile)") && !File.exists("\(directory)/config.json")
   }
 
-  /// The directory of the model that an adapter belongs to: what the file names, seen from where the program runs, else
-  /// from the adapter's directory.
+  /// The directory of the model that the adapter of a directory belongs to: what its file names, seen from where the
+  /// program runs, else from the adapter's directory. `nil` where the directory holds no adapter but a model.
   /// - Throws: `FlowerError` of kind `data` if neither is a model directory.
-  static func base(of directory: String) throws -> String {
+  static func base(of directory: String) throws -> String? {
+    if !isHeld(by: directory) { return nil }
     let path = "\(directory)/\(configurationFile)"
     let fields = try JSONFields(JSON(contentsOf: path), path: path)
     let name = try fields.string("base_model_name_or_path")

@@ -98,7 +98,7 @@ extension Transformer {
   static func read(
     _ directory: String, host: HostWeights? = nil
   ) throws -> (transformer: Transformer, base: String?, storedType: SafeTensors.DType) {
-    let base = Adapter.isHeld(by: directory) ? try Adapter.base(of: directory) : nil
+    let base = try Adapter.base(of: directory)
     let place = base ?? directory
     let configuration = try ModelConfiguration(directory: place)
     let known = host?.directory == place ? host : nil
