@@ -179,6 +179,8 @@ def random_exports(worker, seed, tolerances):
 
 def given_export(worker, source, base, seed, tolerances):
     directory = base_directory(source, base) if (source / ADAPTER).is_file() else source
+    if not (directory / "config.json").is_file():
+        sys.exit(f"{directory}: expected a checkpoint, or the directory of a model or an adapter")
     vocabulary = json.loads((directory / "config.json").read_text())["vocab_size"]
     rng = random.Random(seed)
     sequences = [[rng.randrange(vocabulary) for _ in range(n)] for n in (2, 17, 64)]
