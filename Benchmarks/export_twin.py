@@ -147,13 +147,19 @@ def save_tokenizer(folder):
 
 
 def save_adapter(model, base, folder, rng):
-    """A random adapter of some of the model's matrices, no B of which is 0."""
+    """A random adapter of some of the model's matrices; what it adds to one is a half, a quarter or an eighth of it.
+
+    With more the difference is the rounding of merged weights to float32: PEFT's own merging shows the same.
+    """
     targets = rng.sample(twin.LINEAR, k=rng.randint(1, len(twin.LINEAR)))
     rank = rng.randint(1, 6)
     model.name_or_path = str(base)
     adapted = get_peft_model(model, LoraConfig(
-        **twin.LORA, r=rank, lora_alpha=rng.choice([rank / 2, rank, 2 * rank, 16]), target_modules=targets))
+        **twin.LORA, r=rank, lora_alpha=rng.choice([0.5, 1, 2]) * rank, target_modules=targets))
     twin.initialise(twin.trained_parameters(adapted), torch.Generator().manual_seed(rng.getrandbits(32)))
+    for name, parameter in twin.trained_parameters(adapted):
+        if name.endswith("lora_B.weight"):
+            parameter.data *= 0.25
     adapted.save_pretrained(folder)
     return f"    LoRA r {rank} of {', '.join(t.removesuffix('_proj') for t in targets)}"
 
@@ -173,6 +179,8 @@ def random_exports(worker, seed, tolerances):
 
 def given_export(worker, source, base, seed, tolerances):
     directory = base_directory(source, base) if (source / ADAPTER).is_file() else source
+    if not (directory / "config.json").is_file():
+        sys.exit(f"{directory}: expected a checkpoint, or the directory of a model or an adapter")
     vocabulary = json.loads((directory / "config.json").read_text())["vocab_size"]
     rng = random.Random(seed)
     sequences = [[rng.randrange(vocabulary) for _ in range(n)] for n in (2, 17, 64)]

@@ -297,6 +297,8 @@ PROSE = ("Paris is the capital and most populous city of France. Situated on the
 
 def smollm2(worker, path):
     """(line, agreement) of the real model; four objectives that between them use every part."""
+    if not (path / "tokenizer.json").is_file():
+        sys.exit(f"{path}: no SmolLM2; python Benchmarks/fetch_smollm2.py --output {path}")
     tokenizer = Tokenizer.from_file(str(path / "tokenizer.json"))
 
     def tokens(text):
