@@ -17,16 +17,3 @@ static inline void *flower_mpi_in_place(void) { return MPI_IN_PLACE; }
 static inline MPI_Status *flower_mpi_status_ignore(void) { return MPI_STATUS_IGNORE; }
 static inline MPI_Status *flower_mpi_statuses_ignore(void) { return MPI_STATUSES_IGNORE; }
 static inline MPI_Errhandler flower_mpi_errors_return(void) { return MPI_ERRORS_RETURN; }
-
-// The ranks that can share memory with this one: those of its host.
-static inline int flower_mpi_split_host(MPI_Comm comm, MPI_Comm *host) {
-  return MPI_Comm_split_type(comm, MPI_COMM_TYPE_SHARED, 0, MPI_INFO_NULL, host);
-}
-
-// `bytes` of memory that all ranks of `host` see, zero at first; every rank gets its own address of them.
-static inline int flower_mpi_share(MPI_Comm host, MPI_Aint bytes, void **base, MPI_Win *window) {
-  int rank, unit;
-  MPI_Comm_rank(host, &rank);
-  int code = MPI_Win_allocate_shared(rank == 0 ? bytes : 0, 1, MPI_INFO_NULL, host, base, window);
-  return code != MPI_SUCCESS ? code : MPI_Win_shared_query(*window, 0, &bytes, &unit, base);
-}

@@ -14,9 +14,12 @@ struct ModelOptions: ParsableArguments {
 
   /// Loads model and data on every rank.
   func load(_ ranks: any Communicator) throws -> ServedModel {
-    let directory = try ranks.fromRoot { Array(try ServedModel.modelDirectory(model).utf8) }
-    let host = try HostWeights.load(String(decoding: directory, as: UTF8.self), ranks)
-    let served = try ranks.together { try ServedModel(path: model, data: data, host: host) }
+    let directory = String(
+      decoding: try ranks.fromRoot { Array(try ServedModel.modelDirectory(model).utf8) }, as: UTF8.self)
+    let host = try HostWeights.load(directory, ranks)
+    let served = try ranks.together {
+      try ServedModel(path: model, directory: directory, data: data, host: host)
+    }
     if ranks.isRoot { for note in served.notes { print(note) } }
     return served
   }

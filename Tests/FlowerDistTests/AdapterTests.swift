@@ -5,8 +5,8 @@ import Testing
 
 /// Low-rank adapters against the same model with merged weights, in double precision.
 @Suite struct AdapterTests {
-  static let every = Adapter.Configuration(rank: 3, alpha: 5, targets: Module.allCases)
-  static let some = Adapter.Configuration(rank: 2, alpha: 16, targets: [.v, .up, .o])
+  static let every = Adapter.Configuration(rank: 3, alpha: 5, targets: ModuleSet(Module.allCases))
+  static let some = Adapter.Configuration(rank: 2, alpha: 16, targets: ModuleSet([.v, .up, .o]))
 
   /// A model whose adapters are random, B too.
   static func adapted(_ c: ModelConfiguration, _ configuration: Adapter.Configuration) -> Transformer {
@@ -128,15 +128,19 @@ import Testing
 
   @Test func readsWhatPEFTWrites() throws {
     let read = try Adapter.Configuration(Self.peft("megatron_core", "megatron.core"), path: "a.json")
-    #expect(read == Adapter.Configuration(rank: 4, alpha: 8, targets: [.q, .v]))
+    #expect(read == Adapter.Configuration(rank: 4, alpha: 8, targets: ModuleSet([.q, .v])))
     #expect(try Adapter.Configuration(read.json(base: "b"), path: "a.json") == read)
+    for start: JSON in [true, false, "gaussian", nil] {
+      #expect(try Adapter.Configuration(Self.peft("init_lora_weights", start), path: "a.json") == read)
+    }
   }
 
   static let refused: [(String, JSON)] = [
     ("peft_type", "IA3"), ("use_dora", true), ("use_rslora", true), ("bias", "all"), ("r", 0), ("r", 1_000_000),
     ("lora_alpha", 0), ("lora_alpha", "8"), ("target_modules", "all-linear"), ("target_modules", []),
     ("target_modules", ["c_attn"]), ("modules_to_save", ["lm_head"]), ("rank_pattern", ["q_proj": 8]),
-    ("some_new_variant", ["on": true]), ("layers_to_transform", [0]),
+    ("some_new_variant", ["on": true]), ("layers_to_transform", [0]), ("init_lora_weights", "pissa"),
+    ("init_lora_weights", "olora"), ("init_lora_weights", 1),
   ]
 
   @Test(arguments: refused) func refusesByName(key: String, value: JSON) {
@@ -163,12 +167,30 @@ import Testing
     #expect(error?.description.contains("adapter_model.safetensors") == true)
   }
 
+  /// The one who fills them sees what the others see; a host without room makes everybody do without.
+  @Test func ranksOfAHostShareWeights() throws {
+    for hosts in [["a", "a", "b", "a", "b"], ["a", "b"], ["a"]] {
+      let seen = try InMemoryRanks.run(hosts.count, hosts: hosts) { communicator -> [Float]? in
+        guard let arena = communicator.shareWithinHosts(1000) else { return nil }
+        let isFirst = communicator.firstOnHost == communicator.rank
+        if isFirst { arena.base[999] = Float(communicator.rank + 1) }
+        communicator.barrier()
+        return withExtendedLifetime(arena) { arena.isShared ? [arena.base[0], arena.base[999]] : [] }
+      }
+      let expected = hosts.map { Float(hosts.firstIndex(of: $0)! + 1) }
+      #expect(seen == (hosts.count > 2 ? expected.map { [0, $0] } : hosts.map { _ in nil }))
+    }
+    // More than any machine has.
+    let without = try InMemoryRanks.run(3, hosts: ["a", "a", "b"]) { $0.shareWithinHosts(1 << 50) == nil }
+    #expect(without == [true, true, true])
+  }
+
   @Test func theBaseIsFoundFromBothPlaces() throws {
     let scratch = try ScratchDirectory()
     let directory = "\(scratch.path)/runs/adapter"
     try Directory.create(directory)
     try Directory.create("\(scratch.path)/base")
-    func base(_ name: String) throws -> String? {
+    func base(_ name: String) throws -> String {
       try AtomicFile.write(
         Self.some.json(base: name).serialized(), to: "\(directory)/\(Adapter.configurationFile)")
       return try Adapter.base(of: directory)
@@ -177,6 +199,12 @@ import Testing
     try AtomicFile.write("{}", to: "\(scratch.path)/base/config.json")
     #expect(try base("../../base") == "\(directory)/../../base")
     #expect(try base("\(scratch.path)/base") == "\(scratch.path)/base")
-    for name in ["Qwen/Qwen2.5-0.5B", "", "a\u{0}b"] { #expect(flowerError { _ = try base(name) }?.kind == .data) }
+    // From where the program runs, before the adapter's directory.
+    let up = String(repeating: "../", count: FileManager.default.currentDirectoryPath.split(separator: "/").count)
+    #expect(try base("\(up)\(scratch.path.dropFirst())/base").hasPrefix("../"))
+    // As for transformers, the adapter's file decides, whatever else is there.
+    try AtomicFile.write("{}", to: "\(directory)/config.json")
+    #expect(Adapter.isHeld(by: directory))
+    for name in ["Qwen/Qwen2.5-0.5B", "", "a\u{0}b", "a\u{1B}[2Jb"] { #expect(flowerError { _ = try base(name) }?.kind == .data) }
   }
 }

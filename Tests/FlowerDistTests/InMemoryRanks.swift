@@ -4,11 +4,11 @@ import Foundation
 
 /// Ranks that are threads of the test: the same calls as over MPI, through one shared board.
 enum InMemoryRanks {
-  /// Runs `body` on `size` ranks at once and returns their results by rank.
+  /// Runs `body` on `size` ranks at once and returns their results by rank. Each is a host of its own unless told otherwise.
   static func run<Result: Sendable>(
-    _ size: Int, _ body: @escaping @Sendable (any Communicator) throws -> Result
+    _ size: Int, hosts: [String]? = nil, _ body: @escaping @Sendable (any Communicator) throws -> Result
   ) throws -> [Result] {
-    let board = Board(size)
+    let board = Board(hosts ?? (0..<size).map { "host\($0)" })
     let results = Results<Result>(size)
     let group = DispatchGroup()
     for rank in 0..<size {
@@ -36,16 +36,17 @@ enum InMemoryRanks {
 
   /// Where every rank leaves a value and, once all have, finds those of the others.
   private final class Board: @unchecked Sendable {
-    let size: Int
+    let hosts: [String]
+    var size: Int { hosts.count }
     private let condition = NSCondition()
     private var values: [Any?]
     private var complete: [Any?] = []
     private var arrived = 0
     private var round = 0
 
-    init(_ size: Int) {
-      self.size = size
-      values = [Any?](repeating: nil, count: size)
+    init(_ hosts: [String]) {
+      self.hosts = hosts
+      values = [Any?](repeating: nil, count: hosts.count)
     }
 
     func all<Value>(_ rank: Int, _ value: Value) -> [Value] {
@@ -70,7 +71,7 @@ enum InMemoryRanks {
     let rank: Int
     private let board: Board
     var size: Int { board.size }
-    var hosts: [String] { (0..<size).map { "host\($0)" } }
+    var hosts: [String] { board.hosts }
 
     init(_ rank: Int, _ board: Board) { (self.rank, self.board) = (rank, board) }
 

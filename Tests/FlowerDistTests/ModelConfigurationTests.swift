@@ -85,6 +85,12 @@ struct ModelConfigurationTests {
       #""rope_scaling": {"type": "linear", "factor": 2}, "rope_parameters": {"rope_type": "default"}"#,
       #""rope_scaling""#
     ),
+    (#""model_type": "qwen2""#, #""model_type": "mistral""#, #""model_type""#),
+    (#""use_cache": true"#, #""partial_rotary_factor": 0.5"#, #""partial_rotary_factor""#),
+    (
+      #""use_cache": true"#, #""rope_parameters": {"full_attention": {"rope_type": "default"}}"#,
+      #""rope_parameters.full_attention""#
+    ),
     (#""use_cache": true"#, #""rope_scaling": "linear""#, #""rope_scaling": expected an object"#),
     (#""use_cache": true"#, #""rope_parameters": {"rope_type": "dynamic"}"#, #""rope_parameters.rope_type""#),
     (#""use_cache": true"#, #""rope_parameters": {"rope_theta": 10000.0}"#, #""rope_theta""#),
@@ -128,7 +134,7 @@ struct ModelConfigurationTests {
 
   /// Qwen3 has heads of 128 where the file says nothing, and no biases.
   @Test func qwen3() throws {
-    let read = try configuration(qwen.replacing("Qwen2ForCausalLM", with: "Qwen3ForCausalLM"))
+    let read = try configuration(qwen.replacing("Qwen2For", with: "Qwen3For").replacing("qwen2", with: "qwen3"))
     #expect(read.qkNorm && read.headDim == 128 && !read.attentionBias)
     #expect(try configuration(read.json(maximumPositions: 512, terminator: 198).description) == read)
   }
@@ -152,7 +158,9 @@ struct ModelConfigurationTests {
   }
 
   /// Directories that `transformers` wrote: the configuration names exactly the tensors that are there.
-  @Test(arguments: ["qwen2", "qwen2-one-layer", "llama", "llama-head-dim"])
+  @Test(arguments: [
+    "qwen2", "qwen2-one-layer", "llama", "llama-head-dim", "llama-bias-llama3", "llama-linear", "qwen3", "qwen3-bias-untied",
+  ])
   func agreesWithWeights(model: String) throws {
     let directory = TwinTests.directory.appending(path: model).path()
     let layout = try ParameterLayout(ModelConfiguration(directory: directory))

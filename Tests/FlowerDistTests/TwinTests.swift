@@ -17,11 +17,18 @@ import Testing
     }
   }()
 
-  @Test func fixturesAreThere() { #expect(Self.cases.count >= 50) }
+  @Test func fixturesAreThere() {
+    let models = [
+      "llama", "llama-bias-llama3", "llama-head-dim", "llama-linear", "lora", "lora/adapter", "lora/adapter-qv", "qwen2",
+      "qwen2-one-layer", "qwen3", "qwen3-bias-untied",
+    ]
+    #expect(Set(Self.cases.map(\.model)) == Set(models))
+    #expect(Self.cases.count >= 50)
+  }
 
   @Test(arguments: cases) func agrees(model: String, name: String) throws {
     let folder = Self.directory.appending(path: model)
-    let transformer = try Transformer.read(folder.path()).transformer
+    let transformer = try Transformer.read(ModelSource(folder.path())).transformer
     let scorer = Scorer(LanguageModel(transformer))
     let file = try JSON(contentsOf: folder.appending(path: name).path())
     let request = try ScoreRequest(

@@ -64,6 +64,40 @@ extension LaunchTests {
       #expect(distance(scores[0], scores[1]) < 1e-5 && distance(scores[0], scores[2]) > 1e-3, "\(scores)")
     }
 
+    /// Also where the model has moved since.
+    @Test func goesOnWhereTheModelIsNow() async throws {
+      let (workspace, overrides) = try await prepared()
+      try await workspace.succeed(ranks: 2, name: "whole", overrides)
+      let moved = workspace("elsewhere")
+      try Directory.rename(workspace(Self.base), to: moved)
+      try await workspace.succeed(
+        ranks: 2, name: "later", overrides + ["model.path=\(moved)"],
+        more: ["--resume", workspace.checkpoint(10, of: "whole")])
+      #expect(try adapter(workspace, "later") == adapter(workspace, "whole"))
+      let audit = try await workspace.run(ranks: 2, ["audit", "--model", workspace("runs/later")])
+      #expect(audit.codes == [0, 0], "\(audit.errors)")
+    }
+
+    /// An adapter is a start: with its own shape it is trained on, without one it becomes part of the weights.
+    @Test func beginsWithAnAdapter() async throws {
+      let (workspace, overrides) = try await prepared()
+      try await workspace.succeed(ranks: 1, name: "lora", overrides)
+      let start = "model.path=\(workspace.checkpoint(20, of: "lora"))"
+      try await workspace.succeed(ranks: 2, name: "further", overrides + [start])
+      #expect(try adapter(workspace, "further") != adapter(workspace, "lora"))
+      try await workspace.succeed(ranks: 2, name: "all", [start, "training.steps=10"])
+      let path = workspace.checkpoint(10, of: "all")
+      #expect(File.exists("\(path)/model.safetensors") && !File.exists("\(path)/adapter_config.json"))
+    }
+
+    @Test func frozenWeightsAreThereOncePerHost() async throws {
+      let (workspace, overrides) = try await prepared()
+      let plan = try await workspace.train(ranks: 2, name: "plan", overrides, more: ["--dry-run"])
+      #expect(plan.output.contains("MB of frozen weights per host"), "\(plan.output) \(plan.errors)")
+      let alone = try await workspace.train(ranks: 1, name: "plan", overrides, more: ["--dry-run"])
+      #expect(alone.output.contains("MB per rank: frozen weights"), "\(alone.output) \(alone.errors)")
+    }
+
     @Test func refusals() async throws {
       let (workspace, overrides) = try await prepared()
       try await workspace.succeed(ranks: 1, name: "lora", overrides)

@@ -19,8 +19,8 @@ extension RecipeField {
     RecipeField("model.rms_norm_eps", \.model.rmsNormEps, .above(0, upTo: 1)),
     RecipeField("model.initial_std", \.model.initialStd, .above(0, upTo: 10)),
 
-    RecipeField("lora.rank", \.lora.rank, .within(0...4096)),
-    RecipeField("lora.alpha", \.lora.alpha, .above(0, upTo: 1e6)),
+    RecipeField("lora.rank", \.lora.rank, .within(0...Adapter.Configuration.rankLimit)),
+    RecipeField("lora.alpha", \.lora.alpha, .above(0, upTo: Adapter.Configuration.alphaLimit)),
     RecipeField("lora.targets", \.lora.targets),
 
     RecipeField("data.path", \.data.path, .notEmpty),

@@ -21,13 +21,9 @@ public protocol Communicator: AnyObject {
   func exchange(
     sends: [(to: Int, floats: UnsafeBufferPointer<Float>)], receives: [(from: Int, count: Int)], bucket: Int,
     received: (_ index: Int, _ start: Int, _ floats: UnsafeBufferPointer<Float>) -> Void)
-  /// Floats, zero at first, that the ranks of each host hold once, and whether this rank is the one of its host to fill
-  /// them; `nil` on every rank where there is nobody to share with, or no room.
-  func shareWithinHosts(_ count: Int) -> (floats: FloatArena, isFirst: Bool)?
 }
 
 extension Communicator {
-  public func shareWithinHosts(_ count: Int) -> (floats: FloatArena, isFirst: Bool)? { nil }
 
   public var isRoot: Bool { rank == 0 }
 

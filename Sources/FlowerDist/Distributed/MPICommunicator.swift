@@ -16,8 +16,6 @@ public final class MPICommunicator: Communicator {
 
   private let world = flower_mpi_world()
   private var scratch = FloatArena(count: 0)
-  /// Memory that is shared with the ranks of this host, for as long as MPI runs.
-  private var windows: [MPI_Win?] = []
 
   /// Whether this process was started by mpirun (or by Slurm with PMIx).
   public static var isLaunched: Bool {
@@ -44,7 +42,6 @@ public final class MPICommunicator: Communicator {
   /// The last call of a run: waits for all ranks, then leaves MPI.
   public func finish() {
     barrier()
-    for index in windows.indices { MPI_Win_free(&windows[index]) }
     MPI_Finalize()
   }
 
@@ -108,23 +105,6 @@ public final class MPICommunicator: Communicator {
       }
     }
     return result
-  }
-
-  public func shareWithinHosts(_ count: Int) -> (floats: FloatArena, isFirst: Bool)? {
-    guard Set(hosts).count < size else { return nil }
-    var host: MPI_Comm?
-    check(flower_mpi_split_host(world, &host), "MPI_Comm_split_type")
-    var number: Int32 = 0
-    MPI_Comm_rank(host, &number)
-    var base: UnsafeMutableRawPointer?
-    var window: MPI_Win?
-    // Where a host has no room (a container's /dev/shm may be small), every rank of every host has its own.
-    let code = flower_mpi_share(host, MPI_Aint(count * MemoryLayout<Float>.stride), &base, &window)
-    let failures = max([code == MPI_SUCCESS && base != nil ? 0 : 1])[0]
-    if code == MPI_SUCCESS { windows.append(window) }
-    guard failures == 0, let base else { return nil }
-    let floats = base.bindMemory(to: Float.self, capacity: count)
-    return (FloatArena(count: count, borrowing: floats), number == 0)
   }
 
   public func exchange(

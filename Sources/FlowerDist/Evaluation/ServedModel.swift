@@ -9,10 +9,11 @@ public struct ServedModel {
 
   /// - Parameters:
   ///   - path: a model directory, a checkpoint, or a run (its best checkpoint, else its newest).
+  ///   - directory: what ``modelDirectory(_:)`` makes of it, so that all ranks mean the same checkpoint.
   ///   - data: a dataset directory; `nil` takes the data that a run was trained on.
   ///   - host: the weights, if they have been read already.
-  public init(path: String, data: String?, host: HostWeights? = nil) throws {
-    self.path = try Self.modelDirectory(path)
+  public init(path: String, directory: String? = nil, data: String?, host: HostWeights? = nil) throws {
+    self.path = try directory ?? Self.modelDirectory(path)
     let dataset = try Self.dataset(data, of: path)
     let model = try ModelDirectory(contentsOf: self.path, host: host)
     guard let metadata = model.metadata else {

@@ -7,19 +7,23 @@ public final class Adapter {
     public var rank: Int
     /// α; what the adapters add is multiplied by α / r.
     public var alpha: Double
-    /// Modules of every layer that have one, in the order of `Module`.
-    public var targets: [Module]
+    /// Modules of every layer that have one.
+    public var targets: ModuleSet
 
-    public init(rank: Int, alpha: Double, targets: [Module]) {
+    /// Largest rank that is accepted; no size overflows under it.
+    static let rankLimit = 1 << 12
+    static let alphaLimit = 1e6
+
+    public init(rank: Int, alpha: Double, targets: ModuleSet) {
       self.rank = rank
       self.alpha = alpha
-      self.targets = Module.allCases.filter { targets.contains($0) }
+      self.targets = targets
     }
 
     var scale: Float { Float(alpha / Double(rank)) }
 
     public var description: String {
-      "rank \(rank), alpha \(alpha), targets \(targets.map(\.rawValue).joined(separator: ", "))"
+      "rank \(rank), alpha \(alpha), targets \(targets.yaml)"
     }
   }
 
@@ -40,10 +44,18 @@ public final class Adapter {
 
   public init(_ configuration: Configuration, of model: ModelConfiguration) {
     self.configuration = configuration
+    (list, slots) = Self.layout(configuration, of: model)
+    weights = FloatArena(count: list.count)
+  }
+
+  /// Where the matrices of such adapters lie.
+  static func layout(
+    _ configuration: Configuration, of model: ModelConfiguration
+  ) -> (list: ParameterList, slots: [[Module: Slot]]) {
     var list = ParameterList()
-    slots = (0..<model.layers).map { layer in
+    let slots = (0..<model.layers).map { layer in
       Dictionary(
-        uniqueKeysWithValues: configuration.targets.map { module in
+        uniqueKeysWithValues: configuration.targets.modules.map { module in
           let name = "base_model.model.model.layers.\(layer).\(module.path)"
           let width = module.width(model)
           return (
@@ -54,8 +66,7 @@ public final class Adapter {
           )
         })
     }
-    self.list = list
-    weights = FloatArena(count: list.count)
+    return (list, slots)
   }
 
   func slot(_ layer: Int, _ module: Module) -> Slot? { slots[layer][module] }

@@ -3,27 +3,25 @@ extension Adapter {
   static let configurationFile = "adapter_config.json"
   static let weightsFile = "adapter_model.safetensors"
 
-  /// Whether a directory holds an adapter and no model.
-  static func isHeld(by directory: String) -> Bool {
-    File.exists("\(directory)/\(configurationFile)") && !File.exists("\(directory)/config.json")
-  }
+  /// Whether a directory is that of an adapter, also where a `config.json` is in it: `transformers` does the same.
+  static func isHeld(by directory: String) -> Bool { File.exists("\(directory)/\(configurationFile)") }
 
-  /// The directory of the model that the adapter of a directory belongs to: what its file names, seen from where the
-  /// program runs, else from the adapter's directory. `nil` where the directory holds no adapter but a model.
+  /// The directory of the model that an adapter belongs to: what its file names, seen from where the program runs, else
+  /// from the adapter's directory.
   /// - Throws: `FlowerError` of kind `data` if neither is a model directory.
-  static func base(of directory: String) throws -> String? {
-    if !isHeld(by: directory) { return nil }
+  static func base(of directory: String) throws -> String {
     let path = "\(directory)/\(configurationFile)"
     let fields = try JSONFields(JSON(contentsOf: path), path: path)
     let name = try fields.string("base_model_name_or_path")
-    guard !name.isEmpty, !name.utf8.contains(0) else {
+    // It is shown, and it becomes part of other paths.
+    guard !name.isEmpty, !name.utf8.contains(where: { $0 < 0x20 || $0 == 0x7F }) else {
       throw fields.error("base_model_name_or_path", "expected the directory of a model, found \(name.quoted)")
     }
     let places = name.hasPrefix("/") ? [name] : [name, "\(directory)/\(name)"]
     guard let found = places.first(where: { File.exists("\($0)/config.json") }) else {
       throw fields.error(
         "base_model_name_or_path",
-        "no model at \(places.joined(separator: " or ")); put the directory of the model that was adapted here")
+        "no model at \(places.map(\.quoted).joined(separator: " or ")); expected the directory of the model that was adapted")
     }
     return found
   }
@@ -32,8 +30,10 @@ extension Adapter {
   /// - Throws: `FlowerError` of kind `data` naming file and key or tensor, also for what is not implemented.
   convenience init(directory: String, of model: ModelConfiguration) throws {
     let path = "\(directory)/\(Self.configurationFile)"
-    try self.init(Configuration(JSON(contentsOf: path), path: path), of: model)
+    let configuration = try Configuration(JSON(contentsOf: path), path: path)
+    let list = Self.layout(configuration, of: model).list
     let reader = try SafeTensorsReader(path: "\(directory)/\(Self.weightsFile)")
+    // Before memory is set aside for what the configuration says.
     guard reader.tensors.count == list.parameters.count else {
       let known = Set(list.parameters.map { Array($0.name.utf8) })
       let extra = reader.tensors.first { !known.contains(Array($0.name.utf8)) }
@@ -42,9 +42,10 @@ extension Adapter {
         "\(reader.path): has \(reader.tensors.count) tensors, \(path) describes \(list.parameters.count)"
           + (extra.map { "; \($0.name.quoted) is not one of them" } ?? ""))
     }
-    for parameter in list.parameters {
-      try reader.readFinite(
-        reader.tensor(parameter.name, shape: parameter.shape), into: weights.view(parameter.range))
+    let tensors = try list.parameters.map { try reader.tensor($0.name, shape: $0.shape) }
+    self.init(configuration, of: model)
+    for (parameter, tensor) in zip(list.parameters, tensors) {
+      try reader.readFinite(tensor, into: weights.view(parameter.range))
     }
   }
 
@@ -62,13 +63,10 @@ extension Adapter {
 }
 
 extension Adapter.Configuration {
-  /// Largest rank that is accepted; no size overflows under it.
-  static let rankLimit = 1 << 12
-
   /// What is read, and what means nothing to an adapter that is trained: how it was, and for whom.
   private static let known: Set = [
-    "peft_type", "bias", "r", "lora_alpha", "target_modules", "base_model_name_or_path", "lora_dropout",
-    "init_lora_weights", "inference_mode", "task_type", "revision", "peft_version", "auto_mapping", "megatron_core",
+    "peft_type", "bias", "r", "lora_alpha", "target_modules", "init_lora_weights", "base_model_name_or_path",
+    "lora_dropout", "inference_mode", "task_type", "revision", "peft_version", "auto_mapping", "megatron_core",
     "qalora_group_size",
   ]
 
@@ -81,6 +79,14 @@ extension Adapter.Configuration {
     guard try fields.string("bias", default: "none") == "none" else {
       throw fields.error("bias", "trained biases are not implemented, only \"none\"")
     }
+    // With PiSSA, OLoRA and others PEFT changes the base's weights too, whenever it loads the adapter.
+    if let start = fields["init_lora_weights"], start.bool == nil {
+      let harmless = ["gaussian", "eva", "orthogonal"]
+      guard let name = start.string, harmless.contains(name) else {
+        throw fields.error(
+          "init_lora_weights", "\(start) is not implemented, only true, false, \(harmless.joined(separator: ", "))")
+      }
+    }
     // PEFT's variants of LoRA are keys that are null, false or empty unless used, and new ones come all the time.
     for (key, value) in (json.object ?? []).lazy.map({ ($0.key, $0.value) }) where !Self.known.contains(key) {
       let isUnused =
@@ -90,8 +96,8 @@ extension Adapter.Configuration {
     let rank = try fields.int("r")
     guard 1...Self.rankLimit ~= rank else { throw fields.error("r", "is \(rank), expected 1 to \(Self.rankLimit)") }
     let alpha = try fields.double("lora_alpha")
-    guard alpha.isFinite, alpha > 0, alpha <= 1e6 else {
-      throw fields.error("lora_alpha", "is \(alpha), expected more than 0, at most 1e6")
+    guard alpha > 0, alpha <= Self.alphaLimit else {
+      throw fields.error("lora_alpha", "is \(alpha), expected more than 0, at most \(Self.alphaLimit)")
     }
     let targets = try fields.array("target_modules").map { name in
       guard let module = name.string.flatMap(Module.init(rawValue:)) else {
@@ -102,14 +108,14 @@ extension Adapter.Configuration {
       return module
     }
     guard !targets.isEmpty else { throw fields.error("target_modules", "is empty") }
-    self.init(rank: rank, alpha: alpha, targets: targets)
+    self.init(rank: rank, alpha: alpha, targets: ModuleSet(targets))
   }
 
   /// `adapter_config.json`.
   func json(base: String) -> JSON {
     [
       "peft_type": "LORA", "task_type": "CAUSAL_LM", "base_model_name_or_path": JSON(base), "r": JSON(rank),
-      "lora_alpha": JSON(alpha), "lora_dropout": 0.0, "target_modules": .array(targets.map { JSON($0.rawValue) }),
+      "lora_alpha": JSON(alpha), "lora_dropout": 0.0, "target_modules": .array(targets.modules.map { JSON($0.rawValue) }),
       "bias": "none", "fan_in_fan_out": false, "use_rslora": false, "use_dora": false, "inference_mode": true,
     ]
   }
@@ -119,6 +125,7 @@ extension Transformer {
   /// Adds the adapter to the weights, which are then the model that both were together: W ← W + α / r · B·A.
   public func mergeAdapter() {
     guard let adapter else { return }
+    precondition(!weights.isShared, "these weights are not this process's to change")
     let rank = adapter.configuration.rank
     for (index, layer) in layout.layers.enumerated() {
       for linear in [layer.q, layer.kv, layer.o, layer.gateUp, layer.down] {

@@ -1,41 +1,70 @@
 import Glibc
 
-/// One flat block of floats, aligned to 64 bytes and zero at first.
+/// One flat block of floats, page-aligned and zero at first.
 ///
 /// Pages that were never touched take no memory, so reserving generously is free.
 public final class FloatArena {
   public let count: Int
   public let base: UnsafeMutablePointer<Float>
-  private let isMapped: Bool
+  /// Whether other processes see the block too.
+  let isShared: Bool
 
-  public init(count: Int) {
+  public convenience init(count: Int) {
+    guard let mapping = Self.map(Self.bytes(count), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1) else {
+      fatalError("out of memory: \(count) floats")
+    }
+    self.init(count: count, mapping: mapping, isShared: false)
+  }
+
+  private init(count: Int, mapping: UnsafeMutableRawPointer, isShared: Bool) {
     self.count = count
-    let bytes = max(count, 1) * MemoryLayout<Float>.stride
-    // A private mapping is zero, page-aligned, and returns its memory when released.
-    let mapping = mmap(nil, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
-    guard let mapping, mapping != MAP_FAILED else { fatalError("out of memory: \(bytes) bytes") }
+    self.isShared = isShared
     base = mapping.bindMemory(to: Float.self, capacity: max(count, 1))
-    isMapped = true
+  }
+
+  /// A block that the processes of this machine can share under a name.
+  ///
+  /// Whoever creates it fills it; for the others it can only be read. All of its memory is set aside at once: where the
+  /// system has less left (a container's `/dev/shm` may be small), a page that is touched later would end the process.
+  ///
+  /// - Returns: `nil` where the system has no room, or no block of that name.
+  convenience init?(sharing name: String, count: Int, isCreator: Bool) {
+    let bytes = Self.bytes(count)
+    let descriptor = shm_open(name, isCreator ? O_RDWR | O_CREAT | O_EXCL : O_RDONLY, 0o600)
+    guard descriptor >= 0 else { return nil }
+    defer { close(descriptor) }
+    if isCreator, posix_fallocate(descriptor, 0, bytes) != 0 {
+      shm_unlink(name)
+      return nil
+    }
+    let protection = isCreator ? PROT_READ | PROT_WRITE : PROT_READ
+    guard let mapping = Self.map(bytes, protection, MAP_SHARED, descriptor) else { return nil }
+    self.init(count: count, mapping: mapping, isShared: true)
+  }
+
+  /// Takes the name away; the block stays for those that have it.
+  static func unlink(sharing name: String) { shm_unlink(name) }
+
+  private static func bytes(_ count: Int) -> Int { max(count, 1) * MemoryLayout<Float>.stride }
+
+  private static func map(
+    _ bytes: Int, _ protection: Int32, _ flags: Int32, _ descriptor: Int32
+  ) -> UnsafeMutableRawPointer? {
+    guard let mapping = mmap(nil, bytes, protection, flags, descriptor, 0), mapping != MAP_FAILED else { return nil }
+    return mapping
   }
 
   /// Whether the system would give that much now: where it would not, making the arena ends the process.
   static func canReserve(count: Int) -> Bool {
     let (bytes, overflow) = max(count, 1).multipliedReportingOverflow(by: MemoryLayout<Float>.stride)
-    guard !overflow, let mapping = mmap(nil, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0),
-      mapping != MAP_FAILED
-    else { return false }
+    guard !overflow, let mapping = map(bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1) else {
+      return false
+    }
     munmap(mapping, bytes)
     return true
   }
 
-  /// A block that somebody else made, zero at first, and keeps for as long as the program runs.
-  init(count: Int, borrowing base: UnsafeMutablePointer<Float>) {
-    self.count = count
-    self.base = base
-    isMapped = false
-  }
-
-  deinit { if isMapped { munmap(base, max(count, 1) * MemoryLayout<Float>.stride) } }
+  deinit { munmap(base, Self.bytes(count)) }
 
   /// The floats of `range`, checked in debug builds.
   public func view(_ range: Range<Int>) -> UnsafeMutableBufferPointer<Float> {

@@ -16,7 +16,7 @@ public struct FlowerMetadata: Equatable, Sendable {
   public var catalogueDigest: String
   /// Element type of the weights that training began from; `nil` if it began from random ones.
   public var baseType: SafeTensors.DType?
-  /// SHA-256 of the weights that an adapter was trained on; `nil` where the weights are here.
+  /// SHA-256 of the weights that an adapter was trained on (``Transformer/weightsDigest()``); `nil` without an adapter.
   public var baseDigest: String?
 
   public init(
@@ -74,7 +74,13 @@ public struct FlowerMetadata: Equatable, Sendable {
     }
     catalogueDigest = try fields.string("catalogue_sha256")
     baseType = try fields["base_dtype"].map { _ in try fields.choice("base_dtype") }
-    baseDigest = try fields["base_sha256"].map { _ in try fields.string("base_sha256") }
+    baseDigest = try fields["base_sha256"].map { _ in
+      let digest = try fields.string("base_sha256")
+      guard digest.utf8.count == 64, digest.utf8.allSatisfy({ Character(Unicode.Scalar($0)).isHexDigit }) else {
+        throw fields.error("base_sha256", "expected 64 hexadecimal digits, found \(digest.quoted)")
+      }
+      return digest
+    }
   }
 
   /// Writes `flower.json` into a model directory, atomically.

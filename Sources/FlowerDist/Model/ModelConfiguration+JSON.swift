@@ -52,6 +52,10 @@ extension ModelConfiguration {
         "is \(JSON(names).excerpt), which is not implemented; expected one of"
           + " \(Architecture.allCases.map(\.rawValue).joined(separator: ", "))")
     }
+    // `transformers` goes by this one.
+    if fields["model_type"] != nil, try fields.string("model_type") != architecture.modelType {
+      throw fields.error("model_type", "is \(fields["model_type"]!), expected \"\(architecture.modelType)\"")
+    }
     try Self.refuseUnsupported(fields)
     let hiddenSize = try fields.int("hidden_size")
     let heads = try fields.int("num_attention_heads")
@@ -117,8 +121,14 @@ extension ModelConfiguration {
     if let kinds = fields["layer_types"], kinds.array?.allSatisfy({ $0.string == "full_attention" }) != true {
       throw fields.error("layer_types", "only \"full_attention\" is implemented")
     }
+    if try fields.double("partial_rotary_factor", default: 1) != 1 {
+      throw fields.error("partial_rotary_factor", "is not implemented")
+    }
     for key in ["rope_scaling", "rope_parameters"] where fields[key] != nil {
       let rope = try fields.object(key)
+      if let member = fields[key]?.object?.first(where: { $0.value.object != nil }) {
+        throw rope.error(member.key, "rotary positions by kind of layer are not implemented")
+      }
       if try rope.double("partial_rotary_factor", default: 1) != 1 {
         throw rope.error("partial_rotary_factor", "is not implemented")
       }

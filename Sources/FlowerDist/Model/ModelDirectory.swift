@@ -28,20 +28,19 @@ public struct ModelDirectory {
   ///
   /// - Parameters:
   ///   - keepingSideFiles: whether the model will be written again.
+  ///   - base: of an adapter: where its model is, instead of where its file says.
   ///   - host: the weights, if they have been read already.
   /// - Throws: `FlowerError` of kind `data` naming the file; also for weights that are not finite.
-  public init(contentsOf path: String, keepingSideFiles: Bool = false, host: HostWeights? = nil) throws {
-    (transformer, base, storedType) = try Transformer.read(path, host: host)
-    let places = [path] + (base.map { [$0] } ?? [])
+  public init(contentsOf path: String, keepingSideFiles: Bool = false, base: String? = nil, host: HostWeights? = nil) throws {
+    let source = try ModelSource(path, base: base)
+    (transformer, storedType) = try Transformer.read(source, host: host)
+    self.base = source.base
+    let places = [path] + (source.base.map { [$0] } ?? [])
     let tokenizerPlace = places.first { File.exists("\($0)/tokenizer.json") } ?? path
     tokenizer = try Tokenizer(contentsOf: "\(tokenizerPlace)/tokenizer.json")
     metadata =
       File.exists("\(path)/\(FlowerMetadata.fileName)") ? try FlowerMetadata(directory: path) : nil
     sideFiles = keepingSideFiles ? try SideFiles(directories: places) : nil
-    if let base, let expected = metadata?.baseDigest, expected != transformer.frozenDigest {
-      throw FlowerError(
-        .data, "\(base): these are not the weights that the adapter in \(path) was trained on (SHA-256 \(expected))")
-    }
     if tokenizer.vocabularySize > transformer.configuration.vocabularySize {
       throw FlowerError(
         .data,
@@ -92,23 +91,28 @@ public struct ModelDirectory {
 }
 
 extension Transformer {
-  /// Reads `config.json` and the weights of a model directory, or those of an adapter's model, and the adapter.
+  /// Reads the weights of a model directory, or of an adapter's model, and the adapter.
   /// - Parameter host: the weights, if they have been read already.
-  /// - Returns: with the model, the directory that an adapter belongs to, and the element type of the weights' file.
+  /// - Returns: with the model, the element type of the weights' file.
+  /// - Throws: `FlowerError` of kind `data`, also where the adapter was trained on other weights.
   static func read(
-    _ directory: String, host: HostWeights? = nil
-  ) throws -> (transformer: Transformer, base: String?, storedType: SafeTensors.DType) {
-    let base = try Adapter.base(of: directory)
-    let place = base ?? directory
-    let configuration = try ModelConfiguration(directory: place)
-    let known = host?.directory == place ? host : nil
-    let source = try ModelWeights(directory: place)
-    // Before memory is set aside for what the configuration says.
-    try source.check(ParameterLayout(configuration))
-    let transformer = Transformer(configuration, weights: known?.weights)
-    let storedType = try known?.storedType ?? transformer.readWeights(source)
-    if base != nil { transformer.adapter = try Adapter(directory: directory, of: configuration) }
-    return (transformer, base, storedType)
+    _ source: ModelSource, host: HostWeights? = nil
+  ) throws -> (transformer: Transformer, storedType: SafeTensors.DType) {
+    let known = host?.directory == source.place ? host : nil
+    let transformer = Transformer(source.configuration, weights: known?.weights)
+    if let known { transformer.frozenDigest = known.digest }
+    let storedType = try known?.storedType ?? transformer.readWeights(source.weights)
+    guard let base = source.base else { return (transformer, storedType) }
+    if File.exists("\(source.directory)/\(FlowerMetadata.fileName)"),
+      let expected = try FlowerMetadata(directory: source.directory).baseDigest, expected != transformer.frozenDigest
+    {
+      throw FlowerError(
+        .data,
+        "\(base.quoted): these are not the weights that the adapter in \(source.directory) was trained on (SHA-256"
+          + " \(expected))")
+    }
+    transformer.adapter = try Adapter(directory: source.directory, of: source.configuration)
+    return (transformer, storedType)
   }
 
   /// Reads the weights of a model directory; each tensor's shape is checked.
@@ -147,15 +151,19 @@ extension Transformer {
     try AtomicFile.write(index.serialized(pretty: true) + [0x0A], to: "\(directory)/model.safetensors.index.json")
   }
 
-  /// SHA-256 of all weights and then of the adapter, to compare ranks and runs bit by bit.
-  public var digest: String { Self.digest([weights] + (adapter.map { [$0.weights] } ?? [])) }
-
-  /// SHA-256 of the weights without the adapter.
-  var frozenDigest: String { Self.digest([weights]) }
-
-  private static func digest(_ arenas: [FloatArena]) -> String {
+  /// SHA-256 of what is trained, the weights or the adapter, to compare ranks and runs bit by bit.
+  public var digest: String {
     var hash = SHA256()
-    for arena in arenas { hash.update(UnsafeRawBufferPointer(arena.all)) }
+    hash.update(UnsafeRawBufferPointer(trainable.weights.all))
+    return hash.finish()
+  }
+
+  /// SHA-256 of the weights as fp32, tensor by tensor in the order of their names' bytes: `base_sha256` of `flower.json`.
+  func weightsDigest() -> String {
+    var hash = SHA256()
+    for parameter in layout.parameters.sorted(by: { $0.name.utf8.lexicographicallyPrecedes($1.name.utf8) }) {
+      hash.update(UnsafeRawBufferPointer(weights.view(parameter.range)))
+    }
     return hash.finish()
   }
 }

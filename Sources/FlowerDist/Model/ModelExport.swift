@@ -26,8 +26,9 @@ public struct ModelExport: CustomStringConvertible {
   ) throws {
     let output = Self.withoutTrailingSlashes(output)
     guard !Self.isThere(output) else { throw FlowerError(.usage, "\(output): already exists; choose another --output") }
-    let model = try ModelDirectory(contentsOf: ServedModel.modelDirectory(source), keepingSideFiles: true)
+    var model = try ModelDirectory(contentsOf: ServedModel.modelDirectory(source), keepingSideFiles: true)
     model.transformer.mergeAdapter()
+    model.metadata?.baseDigest = nil
     path = output
     tensors = model.transformer.layout.parameters.count
     parameters = model.transformer.layout.count

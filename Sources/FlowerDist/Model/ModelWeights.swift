@@ -122,7 +122,7 @@ extension ModelWeights {
           "\(try shard(name).path): tensor \(name.quoted) has no place in the model that config.json describes")
       }
     }
-    try layout.requireMemory(.data, source: source)
+    try layout.list.requireMemory(.data, source: source)
   }
 
   private static let outputEmbedding = "lm_head.weight"
@@ -151,11 +151,11 @@ extension ModelWeights {
   }
 }
 
-extension ParameterLayout {
-  /// Throws if the system would not give the memory for the weights; making the arena would end the process.
+extension ParameterList {
+  /// Throws if the system would not give the memory for them; making the arena would end the process.
   func requireMemory(_ kind: FlowerError.Kind, source: String) throws {
     guard FloatArena.canReserve(count: count) else {
-      throw FlowerError(kind, "\(source): the model has \(count) weights, for which there is not enough memory here")
+      throw FlowerError(kind, "\(source): there are \(count) weights, for which there is not enough memory here")
     }
   }
 }

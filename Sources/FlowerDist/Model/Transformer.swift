@@ -9,6 +9,8 @@ public final class Transformer {
   public let weights: FloatArena
   /// Where it is set, it is what training moves.
   public var adapter: Adapter?
+  /// ``weightsDigest()``, computed once: for weights that stay as they are.
+  lazy var frozenDigest = weightsDigest()
 
   let attention: Attention
   let attentionScratch = AttentionScratch()

@@ -90,7 +90,7 @@ public struct Inspection: CustomStringConvertible, Sendable {
       (key: "weights", value: "digest \(model.transformer.digest.prefix(16))"),
     ]
     if let adapter = model.transformer.adapter, let base = model.base {
-      rows.append((key: "adapter", value: "\(adapter.configuration), of \(base)"))
+      rows.append((key: "adapter", value: "\(adapter.configuration), of \(base.quoted)"))
     }
     if let metadata = model.metadata {
       rows += [

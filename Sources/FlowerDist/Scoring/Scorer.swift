@@ -15,9 +15,9 @@ public struct Scorer {
   /// - Throws: `FlowerError` as of ``ScoreRequest`` and ``score(_:)``, and of kind `data` for the model's files.
   public static func result(model: String, input: String) throws -> ScoreResult {
     let directory = try ServedModel.modelDirectory(model)
-    let configuration = try ModelConfiguration(directory: Adapter.base(of: directory) ?? directory)
-    let request = try ScoreRequest(contentsOf: input, vocabularySize: configuration.vocabularySize)
-    let transformer = try Transformer.read(directory).transformer
+    let source = try ModelSource(directory)
+    let request = try ScoreRequest(contentsOf: input, vocabularySize: source.configuration.vocabularySize)
+    let transformer = try Transformer.read(source).transformer
     return try Scorer(LanguageModel(transformer)).score(request)
   }
 

@@ -1,6 +1,11 @@
 /// Bytes that the largest rank needs for training, part by part; without the program itself and the data.
 struct MemoryPlan: CustomStringConvertible {
+  /// Of what is trained.
   var weights: Int
+  /// Of what stays as it is.
+  var frozen: Int
+  /// Whether the ranks of a host hold the frozen weights once.
+  var sharesFrozen: Bool
   var gradients: Int
   /// Gradient buffers that a rank keeps at once.
   var gradientBuffers: Int
@@ -9,7 +14,7 @@ struct MemoryPlan: CustomStringConvertible {
   /// Forward and backward of the largest micro-batch, and the logits that exist at once.
   var activations: Int
 
-  var total: Int { weights + gradients + optimizer + activations }
+  var total: Int { weights + (sharesFrozen ? 0 : frozen) + gradients + optimizer + activations }
 
   /// - Parameters:
   ///   - rows: tokens of the largest forest.
@@ -18,12 +23,14 @@ struct MemoryPlan: CustomStringConvertible {
   ///   - frozen, trained: floats that stay as they are, and that training moves.
   ///   - keeping: what stays of every layer for the backward pass.
   init(
-    _ c: ModelConfiguration, frozen: Int = 0, trained: Int, grains: Int, ranks: Int, rows: Int, queries: Int,
+    _ c: ModelConfiguration, frozen: Int = 0, sharesFrozen: Bool = false, trained: Int, grains: Int, ranks: Int, rows: Int, queries: Int,
     vocabulary: Bool,
     keeping: Activations.Keeping = .everything
   ) {
     let plan = ReductionPlan(count: trained, grains: grains, ranks: ranks)
-    weights = 4 * (frozen + trained)
+    weights = 4 * trained
+    self.frozen = 4 * frozen
+    self.sharesFrozen = sharesFrozen
     gradientBuffers = GradientReducer.bufferCount(grains: grains, ranks: ranks)
     gradients = gradientBuffers * 4 * trained
     optimizer = (0..<ranks).map { rank in plan.owned(by: rank).reduce(0) { $0 + 8 * plan.floats($1.blocks).count } }
@@ -41,7 +48,7 @@ struct MemoryPlan: CustomStringConvertible {
     let objective = TrainingObjective(recipe.objective, supervisedScale: 1)
     let titles = (objective.usesTargets ? targets : 0) + (objective.usesFlow ? recipe.trajectories.count : 0)
     self.init(
-      setup.transformer.configuration, frozen: setup.transformer.frozenCount,
+      setup.transformer.configuration, frozen: setup.transformer.frozenCount, sharesFrozen: setup.sharesWeights,
       trained: setup.transformer.trainable.list.count, grains: recipe.training.grains, ranks: ranks,
       rows: examples * (setup.longestPrompt + titles * setup.longestTitle),
       queries: examples * (1 + titles * setup.longestTitle),
@@ -51,7 +58,9 @@ struct MemoryPlan: CustomStringConvertible {
 
   var description: String {
     func megabytes(_ bytes: Int) -> Int { (bytes + 999_999) / 1_000_000 }
-    return "\(megabytes(total)) MB per rank: weights \(megabytes(weights)), \(gradientBuffers) gradients"
-      + " \(megabytes(gradients)), AdamW \(megabytes(optimizer)), activations \(megabytes(activations))"
+    let once = frozen > 0 && sharesFrozen ? ", and \(megabytes(frozen)) MB of frozen weights per host" : ""
+    let own = frozen > 0 && !sharesFrozen ? "frozen weights \(megabytes(frozen)), " : ""
+    return "\(megabytes(total)) MB per rank: \(own)weights \(megabytes(weights)), \(gradientBuffers) gradients"
+      + " \(megabytes(gradients)), AdamW \(megabytes(optimizer)), activations \(megabytes(activations))\(once)"
   }
 }

@@ -15,7 +15,10 @@ struct RunCourse: Equatable {
     let fields = RecipeField.all.filter { field in
       !Self.outside.contains { $0 == field.key || $0 == field.section.map(String.init) }
     }
-    self.recipe = Dictionary(uniqueKeysWithValues: fields.map { ($0.key, $0.yaml(recipe)) })
+    var values = Dictionary(uniqueKeysWithValues: fields.map { ($0.key, $0.yaml(recipe)) })
+    // Wherever the model is that a run began from; what it was is in the checkpoint, or its digest is.
+    if recipe.model.path != nil { values["model.path"] = "a model" }
+    self.recipe = values
     self.data = data
   }
 

@@ -10,7 +10,9 @@ public struct RunSetup {
   /// Element type of the weights that training began from; `nil` if it began from random ones.
   private let baseType: SafeTensors.DType?
   /// The directory and the SHA-256 of the model that adapters are trained for.
-  private var base: (directory: String, digest: String)?
+  private let base: (directory: String, digest: String)?
+  /// Whether the ranks of a host hold the weights once.
+  let sharesWeights: Bool
   /// What a resumed run must share.
   let course: RunCourse
   /// Tokens of the longest title.
@@ -27,7 +29,10 @@ public struct RunSetup {
     self.recipe = recipe
     let dataset = try Self.dataset(recipe.data, seed: recipe.training.seed)
     let source = checkpoint ?? recipe.model.path
-    let model = try source.map { try ModelDirectory(contentsOf: $0, keepingSideFiles: true, host: host) }
+    let adapted = try Self.adapted(recipe)
+    let model = try source.map {
+      try ModelDirectory(contentsOf: $0, keepingSideFiles: true, base: checkpoint == nil ? nil : adapted, host: host)
+    }
     let tokenizer = try model?.tokenizer ?? Self.tokenizer(recipe, dataset)
     catalogue = try Catalogue(
       dataset: dataset, tokenizer: tokenizer, prompt: recipe.prompt, terminator: recipe.tokenizer.terminator,
@@ -38,11 +43,19 @@ public struct RunSetup {
     } else {
       let configuration = ModelConfiguration(recipe.model, vocabularySize: tokenizer.vocabularySize)
       try configuration.validate(source: "model")
-      try ParameterLayout(configuration).requireMemory(.usage, source: "model")
+      try ParameterLayout(configuration).list.requireMemory(.usage, source: "model")
       transformer = Transformer(configuration)
       transformer.initialize(seed: recipe.training.seed, std: recipe.model.initialStd)
     }
-    if let model, let source { base = try Self.adapt(model, source, recipe) }
+    if let model, let adapted {
+      try Self.adapt(model, source!, recipe)
+      base = (adapted, transformer.frozenDigest)
+    } else {
+      // What the model has of adapters becomes part of the weights that are trained.
+      transformer.mergeAdapter()
+      base = nil
+    }
+    sharesWeights = host != nil
     sideFiles = model?.sideFiles
     // The checkpoints of a run from random weights say nothing of a base, the first as well as the later ones.
     baseType = recipe.model.path == nil ? nil : model?.baseType
@@ -51,19 +64,18 @@ public struct RunSetup {
     try samplePrompts()
   }
 
-  /// Gives the model the adapters that the recipe asks for: those that it has, or new ones. Where it asks for none, the
-  /// model's become part of its weights.
-  /// - Returns: directory and digest of the model that they are trained for.
-  private static func adapt(
-    _ model: ModelDirectory, _ source: String, _ recipe: Recipe
-  ) throws -> (directory: String, digest: String)? {
+  /// The directory of the model that a recipe's adapters are trained for; `nil` where it asks for none.
+  ///
+  /// A run that goes on follows its recipe, wherever the model was before: its digest tells whether it is the same.
+  static func adapted(_ recipe: Recipe) throws -> String? {
+    guard recipe.lora.rank > 0, let path = recipe.model.path else { return nil }
+    return Adapter.isHeld(by: path) ? try Adapter.base(of: path) : path
+  }
+
+  /// Gives the model the adapters that the recipe asks for: those that it has, or new ones.
+  private static func adapt(_ model: ModelDirectory, _ source: String, _ recipe: Recipe) throws {
     let transformer = model.transformer
-    guard recipe.lora.rank > 0 else {
-      transformer.mergeAdapter()
-      return nil
-    }
-    let wanted = Adapter.Configuration(
-      rank: recipe.lora.rank, alpha: recipe.lora.alpha, targets: recipe.lora.targets.modules)
+    let wanted = Adapter.Configuration(recipe.lora)
     if let adapter = transformer.adapter {
       guard adapter.configuration == wanted else {
         throw FlowerError(
@@ -72,11 +84,11 @@ public struct RunSetup {
             + " lora.rank 0 to train all weights of both together")
       }
     } else {
+      try Adapter.layout(wanted, of: transformer.configuration).list.requireMemory(.usage, source: "lora.rank")
       let adapter = Adapter(wanted, of: transformer.configuration)
       adapter.initialize(seed: recipe.training.seed)
       transformer.adapter = adapter
     }
-    return (model.base ?? source, transformer.frozenDigest)
   }
 
   /// What a recipe may ask of these data.
@@ -165,6 +177,10 @@ extension ModelConfiguration {
       attentionBias: recipe.architecture == .qwen2, tieEmbeddings: recipe.tieEmbeddings, ropeTheta: recipe.ropeTheta,
       rmsNormEps: recipe.rmsNormEps)
   }
+}
+
+extension Adapter.Configuration {
+  init(_ recipe: Recipe.LoRA) { self.init(rank: recipe.rank, alpha: recipe.alpha, targets: recipe.targets) }
 }
 
 extension Recipe.Model.Architecture {

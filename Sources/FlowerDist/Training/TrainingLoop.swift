@@ -33,7 +33,7 @@ public final class TrainingLoop {
     if start == .fresh { try communicator.together { if communicator.isRoot { try RunDirectory.checkNew(recipe) } } }
     let (checkpoint, notes) = try Self.checkpoint(store, recipe, start, communicator)
     let state = try communicator.together { try checkpoint.map { try TrainerState(directory: $0) } }
-    let host = try recipe.lora.rank > 0 ? HostWeights.load(checkpoint ?? recipe.model.path!, communicator) : nil
+    let host = try Self.hostWeights(recipe, communicator)
     var made = try communicator.together { try RunSetup(recipe, checkpoint: checkpoint, host: host) }
     try communicator.agree(Self.facts(made))
     if !communicator.isRoot { made.sideFiles = nil }
@@ -81,7 +81,7 @@ public final class TrainingLoop {
   /// The resolved recipe with what it will need, in words; nothing is written.
   public static func plan(_ recipe: Recipe, _ communicator: any Communicator) throws -> String {
     try communicator.agree(facts(recipe))
-    let host = try recipe.lora.rank > 0 ? HostWeights.load(recipe.model.path!, communicator) : nil
+    let host = try hostWeights(recipe, communicator)
     let setup = try communicator.together { try RunSetup(recipe, host: host) }
     let trainer = try Trainer(recipe, setup.catalogue, LanguageModel(setup.transformer), communicator)
     let environment = Environment(communicator, catalogue: setup.catalogue)
@@ -232,6 +232,12 @@ public final class TrainingLoop {
     trainer.resume(step: state.step, seconds: state.seconds)
   }
 
+  /// The weights that a run leaves as they are, once per host.
+  private static func hostWeights(_ recipe: Recipe, _ communicator: any Communicator) throws -> HostWeights? {
+    guard let base = try communicator.together({ try RunSetup.adapted(recipe) }) else { return nil }
+    return try HostWeights.load(base, communicator)
+  }
+
   // MARK: Agreement
 
   /// What must be equal on all ranks for their sums to mean one run: the recipe, before it is followed,
@@ -243,6 +249,7 @@ public final class TrainingLoop {
   private static func facts(_ setup: RunSetup) -> [(name: String, value: String)] {
     [
       ("the data", setup.catalogue.dataset.digest), ("the initial weights", setup.transformer.digest),
+      ("the frozen weights", setup.transformer.adapter == nil ? "" : setup.transformer.frozenDigest),
       ("the files beside them", setup.sideFiles?.digest ?? "none"),
       ("the BLAS kernel (OPENBLAS_CORETYPE sets it)", Gemm.kernelName), ("BLAS threads", String(Gemm.threads)),
     ]
