@@ -3,19 +3,20 @@ import Testing
 
 @testable import FlowerDist
 
+/// Where Benchmarks/fetch_smollm2.py puts the model; an ignored folder.
+private let pretrainedModel = {
+  let root = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+    .deletingLastPathComponent()
+  return root.appending(path: ".cache/smollm2-135m").path()
+}()
+
 /// SmolLM2-135M-Instruct, which Benchmarks/fetch_smollm2.py fetches, against `transformers`
 /// (Fixtures/smollm2.json, made by Tests/Twin/smollm2_fixture.py).
 @Suite(
   .enabled(
-    if: File.exists("\(PretrainedModelTests.directory)/config.json"),
+    if: File.exists("\(pretrainedModel)/config.json"),
     "skipped: .cache/smollm2-135m is not there; `python Benchmarks/fetch_smollm2.py` fetches it"))
 struct PretrainedModelTests {
-  static let directory = {
-    let root = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-      .deletingLastPathComponent()
-    return root.appending(path: ".cache/smollm2-135m").path()
-  }()
-
   struct Entry: Sendable {
     var text: String
     var tokens: [Int32]
@@ -32,7 +33,7 @@ struct PretrainedModelTests {
   }()
 
   @Test func agreesWithTransformers() throws {
-    let model = try ModelDirectory(contentsOf: Self.directory)
+    let model = try ModelDirectory(contentsOf: pretrainedModel)
     #expect(model.transformer.layout.count == 134_515_008)
     for entry in Self.entries { #expect(model.tokenizer.encode(entry.text) == entry.tokens) }
     let tokens = Self.entries.map { $0.tokens.map { "\($0)" }.joined(separator: ",") }
