@@ -205,6 +205,8 @@ import Testing
     // As for transformers, the adapter's file decides, whatever else is there.
     try AtomicFile.write("{}", to: "\(directory)/config.json")
     #expect(Adapter.isHeld(by: directory))
-    for name in ["Qwen/Qwen2.5-0.5B", "", "a\u{0}b", "a\u{1B}[2Jb"] { #expect(flowerError { _ = try base(name) }?.kind == .data) }
+    for name in ["Qwen/Qwen2.5-0.5B", "", "a\u{0}b", "a\u{1B}[2Jb"] {
+      #expect(flowerError { _ = try base(name) }?.kind == .data)
+    }
   }
 }

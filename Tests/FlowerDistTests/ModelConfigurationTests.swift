@@ -159,7 +159,8 @@ struct ModelConfigurationTests {
 
   /// Directories that `transformers` wrote: the configuration names exactly the tensors that are there.
   @Test(arguments: [
-    "qwen2", "qwen2-one-layer", "llama", "llama-head-dim", "llama-bias-llama3", "llama-linear", "qwen3", "qwen3-bias-untied",
+    "qwen2", "qwen2-one-layer", "llama", "llama-head-dim", "llama-bias-llama3", "llama-linear", "qwen3",
+    "qwen3-bias-untied",
   ])
   func agreesWithWeights(model: String) throws {
     let directory = TwinTests.directory.appending(path: model).path()

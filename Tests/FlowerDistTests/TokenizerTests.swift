@@ -281,6 +281,26 @@ import Testing
   }
 }
 
+@Suite struct TokenizerBenchmarkTests {
+  @Test func countsWhatItEncodes() throws {
+    let scratch = try ScratchDirectory()
+    try Tokenizer.bytes.write(to: scratch("tokenizer.json"))
+    try scratch.write("ab\n\né\n", "texts")
+    let result = try TokenizerBenchmark(tokenizer: scratch("tokenizer.json"), texts: scratch("texts"), repeats: 1).json
+    #expect(result["texts"]?.int == 3 && result["bytes"]?.int == 4 && result["tokens"]?.int == 4)
+    // The ids 97 98 -1, -1, 195 169 -1.
+    let ids: [UInt8] = [97, 0, 0, 0, 98, 0, 0, 0] + none + none + [195, 0, 0, 0, 169, 0, 0, 0] + none
+    #expect(result["ids_sha256"]?.string == SHA256.hex(of: ids))
+    try scratch.write([0x61, 0x0A, 0xFF], "texts")
+    let error = flowerError {
+      _ = try TokenizerBenchmark(tokenizer: scratch("tokenizer.json"), texts: scratch("texts"), repeats: 1)
+    }
+    #expect(error?.kind == .data && error?.description.hasSuffix("texts:2: is not valid UTF-8") == true)
+  }
+
+  private let none = [UInt8](repeating: 0xFF, count: 4)
+}
+
 /// Runs `body` with the path of a file that holds `text` and is removed afterwards.
 private func withFile<Result>(_ text: String, _ body: (String) throws -> Result) throws -> Result {
   let url = FileManager.default.temporaryDirectory.appendingPathComponent("flower-\(UUID().uuidString)")

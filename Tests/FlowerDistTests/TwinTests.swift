@@ -19,7 +19,8 @@ import Testing
 
   @Test func fixturesAreThere() {
     let models = [
-      "llama", "llama-bias-llama3", "llama-head-dim", "llama-linear", "lora", "lora/adapter", "lora/adapter-qv", "qwen2",
+      "llama", "llama-bias-llama3", "llama-head-dim", "llama-linear", "lora", "lora/adapter", "lora/adapter-qv",
+      "qwen2",
       "qwen2-one-layer", "qwen3", "qwen3-bias-untied",
     ]
     #expect(Set(Self.cases.map(\.model)) == Set(models))

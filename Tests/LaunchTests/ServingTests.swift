@@ -37,6 +37,19 @@ extension LaunchTests {
       #expect(inspection.contains("5 of 5") && inspection.contains("tree of generated"))
     }
 
+    @Test func tokenRewardsOfADataset() async throws {
+      let workspace = try Workspace()
+      try workspace.write("{\"title\":\"a\",\"count\":1}\n{\"title\":\"b\",\"count\":0}\n", "data/title_counts.jsonl")
+      try Tokenizer.bytes.write(to: workspace("tokenizer.json"))
+      let arguments = ["inspect", workspace("data"), "--rewards", workspace("rewards.json")]
+      #expect(try await workspace.run(ranks: 2, arguments).codes == [2, 2])
+      let outcome = try await workspace.run(ranks: 2, arguments + ["--tokenizer", workspace("tokenizer.json")])
+      #expect(outcome.codes == [0, 0], "\(outcome.errors)")
+      #expect(outcome.output.contains("rewards of 2 states and 1 titles"))
+      let table = try File.contents(of: workspace("rewards.json"))
+      #expect(String(decoding: table, as: UTF8.self) == "{\n  \"first\": {\"97\": 0.0},\n  \"97\": {\"10\": 0.0}\n}\n")
+    }
+
     @Test func aRunWithoutHistories() async throws {
       let workspace = try Workspace()
       try await workspace.succeed(["training.steps=10"])

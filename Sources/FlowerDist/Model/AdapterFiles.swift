@@ -21,7 +21,8 @@ extension Adapter {
     guard let found = places.first(where: { File.exists("\($0)/config.json") }) else {
       throw fields.error(
         "base_model_name_or_path",
-        "no model at \(places.map(\.quoted).joined(separator: " or ")); expected the directory of the model that was adapted")
+        "no model at \(places.map(\.quoted).joined(separator: " or ")); expected the directory of the model that was adapted"
+      )
     }
     return found
   }
@@ -115,7 +116,8 @@ extension Adapter.Configuration {
   func json(base: String) -> JSON {
     [
       "peft_type": "LORA", "task_type": "CAUSAL_LM", "base_model_name_or_path": JSON(base), "r": JSON(rank),
-      "lora_alpha": JSON(alpha), "lora_dropout": 0.0, "target_modules": .array(targets.modules.map { JSON($0.rawValue) }),
+      "lora_alpha": JSON(alpha), "lora_dropout": 0.0,
+      "target_modules": .array(targets.modules.map { JSON($0.rawValue) }),
       "bias": "none", "fan_in_fan_out": false, "use_rslora": false, "use_dora": false, "inference_mode": true,
     ]
   }

@@ -31,7 +31,9 @@ public struct ModelDirectory {
   ///   - base: of an adapter: where its model is, instead of where its file says.
   ///   - host: the weights, if they have been read already.
   /// - Throws: `FlowerError` of kind `data` naming the file; also for weights that are not finite.
-  public init(contentsOf path: String, keepingSideFiles: Bool = false, base: String? = nil, host: HostWeights? = nil) throws {
+  public init(contentsOf path: String, keepingSideFiles: Bool = false, base: String? = nil, host: HostWeights? = nil)
+    throws
+  {
     let source = try ModelSource(path, base: base)
     (transformer, storedType) = try Transformer.read(source, host: host)
     self.base = source.base

@@ -23,7 +23,8 @@ struct MemoryPlan: CustomStringConvertible {
   ///   - frozen, trained: floats that stay as they are, and that training moves.
   ///   - keeping: what stays of every layer for the backward pass.
   init(
-    _ c: ModelConfiguration, frozen: Int = 0, sharesFrozen: Bool = false, trained: Int, grains: Int, ranks: Int, rows: Int, queries: Int,
+    _ c: ModelConfiguration, frozen: Int = 0, sharesFrozen: Bool = false, trained: Int, grains: Int, ranks: Int,
+    rows: Int, queries: Int,
     vocabulary: Bool,
     keeping: Activations.Keeping = .everything
   ) {
