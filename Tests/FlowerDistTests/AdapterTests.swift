@@ -177,6 +177,12 @@ import Testing
     try AtomicFile.write("{}", to: "\(scratch.path)/base/config.json")
     #expect(try base("../../base") == "\(directory)/../../base")
     #expect(try base("\(scratch.path)/base") == "\(scratch.path)/base")
-    for name in ["Qwen/Qwen2.5-0.5B", "", "a\u{0}b"] { #expect(flowerError { _ = try base(name) }?.kind == .data) }
+    let long = String(repeating: "é", count: 2000)
+    for name in ["Qwen/Qwen2.5-0.5B", "", "a\u{0}b", "a\nb", "\u{9B}2J", long, "/" + long] {
+      let error = flowerError { _ = try base(name) }
+      #expect(error?.kind == .data)
+      #expect(error?.description.hasPrefix("\(directory)/adapter_config.json: \"base_model_name_or_path\": ") == true)
+      #expect(error?.description.contains("\n") == false)
+    }
   }
 }

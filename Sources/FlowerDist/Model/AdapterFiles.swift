@@ -15,7 +15,7 @@ extension Adapter {
     let path = "\(directory)/\(configurationFile)"
     let fields = try JSONFields(JSON(contentsOf: path), path: path)
     let name = try fields.string("base_model_name_or_path")
-    guard !name.isEmpty, !name.utf8.contains(0) else {
+    guard !name.isEmpty, name.utf8.count <= 1024, name.isPrintable else {
       throw fields.error("base_model_name_or_path", "expected the directory of a model, found \(name.quoted)")
     }
     let places = name.hasPrefix("/") ? [name] : [name, "\(directory)/\(name)"]
