@@ -38,13 +38,16 @@ extension String {
   /// The text in quotes for messages: its beginning, with what would leave the line or steer the terminal escaped.
   var quoted: String { JSON(isLong ? beginning : self).description.printable }
 
+  /// Whether there is nothing in it that would leave the line or steer the terminal.
+  var isPrintable: Bool { !unicodeScalars.contains(where: \.isUnprintable) }
+
   private var isLong: Bool { unicodeScalars.dropFirst(excerptLength).first != nil }
 
   fileprivate var beginning: String { String(String.UnicodeScalarView(unicodeScalars.prefix(excerptLength))) + "…" }
 
   /// With every control character and line break written as in JSON.
   fileprivate var printable: String {
-    guard unicodeScalars.contains(where: \.isUnprintable) else { return self }
+    if isPrintable { return self }
     return unicodeScalars.reduce(into: "") { text, scalar in
       if scalar.isUnprintable {
         let digits = String(scalar.value, radix: 16)

@@ -205,8 +205,12 @@ import Testing
     // As for transformers, the adapter's file decides, whatever else is there.
     try AtomicFile.write("{}", to: "\(directory)/config.json")
     #expect(Adapter.isHeld(by: directory))
-    for name in ["Qwen/Qwen2.5-0.5B", "", "a\u{0}b", "a\u{1B}[2Jb"] {
-      #expect(flowerError { _ = try base(name) }?.kind == .data)
+    let long = String(repeating: "é", count: 2000)
+    for name in ["Qwen/Qwen2.5-0.5B", "", "a\u{0}b", "a\nb", "\u{9B}2J", long, "/" + long] {
+      let error = flowerError { _ = try base(name) }
+      #expect(error?.kind == .data)
+      #expect(error?.description.hasPrefix("\(directory)/adapter_config.json: \"base_model_name_or_path\": ") == true)
+      #expect(error?.description.contains("\n") == false)
     }
   }
 }

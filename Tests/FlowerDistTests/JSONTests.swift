@@ -82,13 +82,15 @@ import Testing
     #expect(throws: FlowerError.self) { try JSON(parsing: content) }
   }
 
-  @Test func messagesStayOnALine() {
+  @Test func messagesStayOnALine() throws {
     #expect("a\n\u{1B}[2J\u{7F}\u{9B}\u{2028}é".quoted == #""a\n\u001b[2J\u007f\u009b\u2028é""#)
     #expect(String(repeating: "e\u{301}", count: 100).quoted.unicodeScalars.count == 202)
     #expect(String(repeating: "x", count: 201).quoted == "\"\(String(repeating: "x", count: 200))…\"")
     let value: JSON = ["a": ["\u{85}"]]
     #expect(value.excerpt == #"{"a":["\u0085"]}"#)
     #expect(JSON((0..<1000).map { JSON($0) }).excerpt.count == 201)
+    let fields = try JSONFields(["a\nb": ["c\u{7F}": 1]], path: "f.json").object("a\nb")
+    #expect(fields.error("c\u{7F}", "no").description == #"f.json: "a\nb.c\u007f": no"#)
   }
 
   @Test func duplicatesAreFoundAmongManyKeys() throws {

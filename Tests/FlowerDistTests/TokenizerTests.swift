@@ -193,6 +193,7 @@ import Testing
 }
 
 @Suite struct TokenizerFileTests {
+  static let manyForms = Array(repeating: #"{"type":"NFC"}"#, count: 65).joined(separator: ",")
   static let doubling = #"{"type":"Replace","pattern":{"String":"a"},"content":"aaaaaaaaaa"}"#
 
   /// Changes of a good file, and what the error must name.
@@ -212,6 +213,15 @@ import Testing
       #""normalizer":null"#,
       #""normalizer":{"type":"Sequence","normalizers":[\#(doubling),\#(doubling),\#(doubling),\#(doubling)]}"#,
       "normalizer is an object; expected replacements that make a text at most 4096 times longer"
+    ),
+    (
+      #""normalizer":null"#,
+      #""normalizer":{"type":"Sequence","normalizers":[\#(manyForms)]}"#,
+      "normalizer is an object; expected at most 64 steps"
+    ),
+    (
+      #""pretokenizers":["#, #""pretokenizers":[\#(String(repeating: #"{"type":"Digits"},"#, count: 64))"#,
+      "pre_tokenizer is an object; expected at most 64 steps"
     ),
     (#""decoder":{"type":"ByteLevel""#, #""decoder":{"type":"Fuse""#, "decoder.type is \"Fuse\""),
     (#"{1,3}"#, #"{3,1}"#, "pre_tokenizer.pretokenizers[0].pattern.Regex"),

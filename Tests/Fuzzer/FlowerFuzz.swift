@@ -89,7 +89,9 @@ struct FlowerFuzz: ParsableCommand {
     let digest = String(summary.digest, radix: 16)
     return "\(target.name): seed \(seed), \(summary.cases) inputs, \(share) % accepted, "
       + "\(outcome.findings.count) findings, digest \(digest); at most "
-      + String(format: "%.0f ms and %.0f MiB", 1000 * summary.slowest, Double(summary.memory) / 0x1p20)
+      + String(
+        format: "%.0f ms (case %d) and %.0f MiB", 1000 * summary.slowest, summary.slowestCase,
+        Double(summary.memory) / 0x1p20)
   }
 
   /// Writes one input, reads it here, where a debugger can watch, and says what came of it.

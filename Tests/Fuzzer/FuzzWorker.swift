@@ -30,14 +30,16 @@ struct FuzzWorker {
     var accepted = 0
     /// A fingerprint of all inputs: the sum of those of each.
     var digest: UInt64 = 0
-    /// The most that one input took.
+    /// The most that one input took, and which one took the longest.
     var slowest = 0.0
+    var slowestCase = 0
     var memory = 0
 
     static func + (a: Self, b: Self) -> Self {
       Self(
         cases: a.cases + b.cases, accepted: a.accepted + b.accepted, digest: a.digest &+ b.digest,
-        slowest: max(a.slowest, b.slowest), memory: max(a.memory, b.memory))
+        slowest: max(a.slowest, b.slowest), slowestCase: a.slowest >= b.slowest ? a.slowestCase : b.slowestCase,
+        memory: max(a.memory, b.memory))
     }
   }
 
@@ -69,7 +71,7 @@ struct FuzzWorker {
       let attempt = try attempt(byteCount: input.byteCount, before: before)
       let one = Summary(
         cases: 1, accepted: attempt.refusal == nil ? 1 : 0, digest: input.digest, slowest: attempt.seconds,
-        memory: attempt.memory)
+        slowestCase: number, memory: attempt.memory)
       report.summary = report.summary + one
       report.problem = problem(attempt, isSeed: number < target.seeds.count, byteCount: input.byteCount)
       if report.problem != nil {

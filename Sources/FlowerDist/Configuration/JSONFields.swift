@@ -47,7 +47,7 @@ struct JSONFields {
 
   /// An error at this key.
   func error(_ key: String, _ message: String) -> FlowerError {
-    FlowerError(.data, "\(path): \"\(prefix)\(key)\": \(message)")
+    FlowerError(.data, "\(path): \((prefix + key).quoted): \(message)")
   }
 
   private func value<T>(_ key: String, _ expected: String, _ fallback: T?, _ read: (JSON) -> T?) throws -> T {

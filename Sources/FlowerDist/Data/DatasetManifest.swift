@@ -54,9 +54,9 @@ public struct DatasetManifest: Sendable {
   /// Refuses files that are not the ones that were written.
   func check(directory: String) throws {
     for (file, digest) in digests {
-      guard !file.utf8.contains(UInt8(ascii: "/")) else {
+      guard !file.utf8.contains(UInt8(ascii: "/")), file.utf8.count <= 255, file.isPrintable else {
         throw FlowerError(
-          .data, "\(directory)/\(Self.fileName): \"digests\" names \(file), which is not a file beside it")
+          .data, "\(directory)/\(Self.fileName): \"digests\" names \(file.quoted), which is not a file beside it")
       }
       let path = "\(directory)/\(file)"
       guard try SHA256.hex(ofFile: path) == digest else {

@@ -14,7 +14,7 @@ extension Adapter {
     let fields = try JSONFields(JSON(contentsOf: path), path: path)
     let name = try fields.string("base_model_name_or_path")
     // It is shown, and it becomes part of other paths.
-    guard !name.isEmpty, !name.utf8.contains(where: { $0 < 0x20 || $0 == 0x7F }) else {
+    guard !name.isEmpty, name.utf8.count <= 1024, name.isPrintable else {
       throw fields.error("base_model_name_or_path", "expected the directory of a model, found \(name.quoted)")
     }
     let places = name.hasPrefix("/") ? [name] : [name, "\(directory)/\(name)"]
@@ -85,7 +85,7 @@ extension Adapter.Configuration {
       let harmless = ["gaussian", "eva", "orthogonal"]
       guard let name = start.string, harmless.contains(name) else {
         throw fields.error(
-          "init_lora_weights", "\(start) is not implemented, only true, false, \(harmless.joined(separator: ", "))")
+          "init_lora_weights", "\(start.excerpt) is not implemented, only true, false, \(harmless.joined(separator: ", "))")
       }
     }
     // PEFT's variants of LoRA are keys that are null, false or empty unless used, and new ones come all the time.

@@ -53,8 +53,9 @@ extension ModelConfiguration {
           + " \(Architecture.allCases.map(\.rawValue).joined(separator: ", "))")
     }
     // `transformers` goes by this one.
-    if fields["model_type"] != nil, try fields.string("model_type") != architecture.modelType {
-      throw fields.error("model_type", "is \(fields["model_type"]!), expected \"\(architecture.modelType)\"")
+    let type = try fields.string("model_type", default: architecture.modelType)
+    guard type == architecture.modelType else {
+      throw fields.error("model_type", "is \(type.quoted), expected \"\(architecture.modelType)\"")
     }
     try Self.refuseUnsupported(fields)
     let hiddenSize = try fields.int("hidden_size")

@@ -76,7 +76,7 @@ public struct ModelWeights: Sendable {
     let suffix = ".safetensors".utf8
     return name.utf8.count > suffix.count && name.utf8.count <= 255
       && name.utf8.suffix(suffix.count).elementsEqual(suffix)
-      && !name.utf8.contains { $0 == UInt8(ascii: "/") || $0 < 0x20 || $0 == 0x7F }
+      && !name.utf8.contains(UInt8(ascii: "/")) && name.isPrintable
   }
 
   public subscript(name: String) -> SafeTensors.Tensor? { shards[Array(name.utf8)]?[name] }

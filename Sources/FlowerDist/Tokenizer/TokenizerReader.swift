@@ -122,6 +122,7 @@ extension Tokenizer {
 extension Normalizer {
   fileprivate init(_ field: JSONField) throws {
     self.init(steps: field.isPresent ? try Self.steps(field) : [])
+    if steps.count > stepLimit { throw field.expected("at most \(stepLimit) steps") }
     guard growth != nil else {
       throw field.expected("replacements that make a text at most \(Self.growthLimit) times longer")
     }
@@ -167,6 +168,7 @@ extension AddedToken {
 extension PreTokenizer {
   fileprivate init(_ field: JSONField) throws {
     self.init(steps: try Self.steps(field))
+    if steps.count > stepLimit { throw field.expected("at most \(stepLimit) steps") }
     for step in steps.dropLast() {
       if case .byteLevel = step { throw field.expected("ByteLevel as the last step only") }
     }
@@ -206,6 +208,9 @@ extension PreTokenizer {
     }
   }
 }
+
+/// Steps of a normalizer or a pre-tokenizer at most: each goes over every text.
+private let stepLimit = 64
 
 /// The parts of a text between single spaces.
 private func halves(_ text: String) -> [String] {

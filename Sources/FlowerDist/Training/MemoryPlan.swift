@@ -14,7 +14,8 @@ struct MemoryPlan: CustomStringConvertible {
   /// Forward and backward of the largest micro-batch, and the logits that exist at once.
   var activations: Int
 
-  var total: Int { weights + (sharesFrozen ? 0 : frozen) + gradients + optimizer + activations }
+  /// Without the frozen weights.
+  var total: Int { weights + gradients + optimizer + activations }
 
   /// - Parameters:
   ///   - rows: tokens of the largest forest.
@@ -24,9 +25,7 @@ struct MemoryPlan: CustomStringConvertible {
   ///   - keeping: what stays of every layer for the backward pass.
   init(
     _ c: ModelConfiguration, frozen: Int = 0, sharesFrozen: Bool = false, trained: Int, grains: Int, ranks: Int,
-    rows: Int, queries: Int,
-    vocabulary: Bool,
-    keeping: Activations.Keeping = .everything
+    rows: Int, queries: Int, vocabulary: Bool, keeping: Activations.Keeping = .everything
   ) {
     let plan = ReductionPlan(count: trained, grains: grains, ranks: ranks)
     weights = 4 * trained
@@ -57,11 +56,15 @@ struct MemoryPlan: CustomStringConvertible {
       keeping: recipe.training.activationCheckpointing ? .inputs : .everything)
   }
 
+  private func megabytes(_ bytes: Int) -> Int { (bytes + 999_999) / 1_000_000 }
+
+  /// What stays as it is, in words; `nil` if all is trained.
+  var frozenDescription: String? {
+    frozen > 0 ? "\(megabytes(frozen)) MB of weights, \(sharesFrozen ? "once per host" : "on every rank")" : nil
+  }
+
   var description: String {
-    func megabytes(_ bytes: Int) -> Int { (bytes + 999_999) / 1_000_000 }
-    let once = frozen > 0 && sharesFrozen ? ", and \(megabytes(frozen)) MB of frozen weights per host" : ""
-    let own = frozen > 0 && !sharesFrozen ? "frozen weights \(megabytes(frozen)), " : ""
-    return "\(megabytes(total)) MB per rank: \(own)weights \(megabytes(weights)), \(gradientBuffers) gradients"
-      + " \(megabytes(gradients)), AdamW \(megabytes(optimizer)), activations \(megabytes(activations))\(once)"
+    return "\(megabytes(total)) MB per rank: weights \(megabytes(weights)), \(gradientBuffers) gradients"
+      + " \(megabytes(gradients)), AdamW \(megabytes(optimizer)), activations \(megabytes(activations))"
   }
 }

@@ -1,6 +1,6 @@
 /// What a run will do and need, in words: the start table and `--dry-run`.
 struct RunPlan {
-  let rows: [(key: String, value: String)]
+  private(set) var rows: [(key: String, value: String)]
   let memory: MemoryPlan
 
   init(_ setup: RunSetup, _ trainer: Trainer, _ communicator: any Communicator) {
@@ -23,6 +23,7 @@ struct RunPlan {
       ("seed", "\(training.seed)"),
       ("memory", memory.description),
     ]
+    if let frozen = memory.frozenDescription { rows.append(("frozen", frozen)) }
   }
 
   private static func model(_ c: ModelConfiguration) -> String {

@@ -24,9 +24,11 @@ extension FuzzTarget {
     read: { directory in
       let request = try ScoreRequest(
         contentsOf: "\(directory)/input.json", vocabularySize: SampleModel.configuration.vocabularySize)
-      let tokens = (request.sequences ?? []).map(\.count) + (request.trajectories?.prompts ?? []).map(\.tokens.count)
-      // Attention is quadratic, and it is the reading that is under attack.
-      guard tokens.reduce(0, +) <= 1000 else { return }
+      let sizes =
+        (request.sequences ?? []).map(\.count)
+        + (request.trajectories?.prompts ?? []).map { $0.tokens.count + $0.leaves.count }
+      // Attention is quadratic, an answer longer than the request, and it is the reading that is under attack.
+      guard sizes.reduce(0, +) <= 1000 else { return }
       let transformer = Transformer(SampleModel.configuration)
       transformer.initialize(seed: 1, std: 0.1)
       // A loss need not be finite.
