@@ -82,7 +82,7 @@ struct File: ~Copyable, Sendable {
   /// Whether something is there. Where that cannot be told (a directory that may not be entered), it is assumed, so that
   /// the error comes from what is done next instead of passing for "nothing there".
   static func exists(_ path: String) -> Bool {
-    access(path, F_OK) == 0 || ![ENOENT, ENOTDIR, ENAMETOOLONG].contains(errno)
+    access(path, F_OK) == 0 || ![ENOENT, ENAMETOOLONG].contains(errno)
   }
 }
 

@@ -18,11 +18,11 @@ extension Adapter {
       throw fields.error("base_model_name_or_path", "expected the directory of a model, found \(name.quoted)")
     }
     let places = name.hasPrefix("/") ? [name] : [name, "\(directory)/\(name)"]
-    guard let found = places.first(where: { File.exists("\($0)/config.json") }) else {
+    let isModel = { (place: String) in Directory.isDirectory(place + "/") && File.exists("\(place)/config.json") }
+    guard let found = places.first(where: isModel) else {
       throw fields.error(
         "base_model_name_or_path",
-        "no model at \(places.map(\.quoted).joined(separator: " or ")); expected the directory of the model that was adapted"
-      )
+        "no model at \(places.map(\.quoted).joined(separator: " or ")); expected the directory of the adapted model")
     }
     return found
   }
@@ -85,7 +85,8 @@ extension Adapter.Configuration {
       let harmless = ["gaussian", "eva", "orthogonal"]
       guard let name = start.string, harmless.contains(name) else {
         throw fields.error(
-          "init_lora_weights", "\(start.excerpt) is not implemented, only true, false, \(harmless.joined(separator: ", "))")
+          "init_lora_weights",
+          "\(start.excerpt) is not implemented, only true, false, \(harmless.joined(separator: ", "))")
       }
     }
     // PEFT's variants of LoRA are keys that are null, false or empty unless used, and new ones come all the time.
