@@ -63,8 +63,14 @@ struct MemoryPlan: CustomStringConvertible {
     frozen > 0 ? "\(megabytes(frozen)) MB of weights, \(sharesFrozen ? "once per host" : "on every rank")" : nil
   }
 
-  var description: String {
-    return "\(megabytes(total)) MB per rank: weights \(megabytes(weights)), \(gradientBuffers) gradients"
-      + " \(megabytes(gradients)), AdamW \(megabytes(optimizer)), activations \(megabytes(activations))"
+  /// All of it, in words.
+  var sum: String { "\(megabytes(total)) MB per rank" }
+
+  /// What it consists of, in MB.
+  var parts: String {
+    "weights \(megabytes(weights)), \(gradientBuffers) gradients \(megabytes(gradients)), AdamW \(megabytes(optimizer)),"
+      + " activations \(megabytes(activations))"
   }
+
+  var description: String { "\(sum): \(parts)" }
 }

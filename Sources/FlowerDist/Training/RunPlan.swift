@@ -21,7 +21,7 @@ struct RunPlan {
       ("batch", "\(training.globalBatch) examples in \(training.grains) grains"),
       ("steps", "\(trainer.totalSteps), \(optimizer.schedule.rawValue) from \(optimizer.learningRate)"),
       ("seed", "\(training.seed)"),
-      ("memory", memory.description),
+      ("memory", memory.sum), ("of which", memory.parts),
     ]
     if let frozen = memory.frozenDescription { rows.append(("frozen", frozen)) }
   }
