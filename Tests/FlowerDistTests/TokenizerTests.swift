@@ -217,11 +217,11 @@ import Testing
     (
       #""normalizer":null"#,
       #""normalizer":{"type":"Sequence","normalizers":[\#(manyForms)]}"#,
-      "normalizer is an object; expected at most 64 steps"
+      "normalizer.normalizers is an array; expected at most 64 steps"
     ),
     (
       #""pretokenizers":["#, #""pretokenizers":[\#(String(repeating: #"{"type":"Digits"},"#, count: 64))"#,
-      "pre_tokenizer is an object; expected at most 64 steps"
+      "pre_tokenizer.pretokenizers is an array; expected at most 64 steps"
     ),
     (#""decoder":{"type":"ByteLevel""#, #""decoder":{"type":"Fuse""#, "decoder.type is \"Fuse\""),
     (#"{1,3}"#, #"{3,1}"#, "pre_tokenizer.pretokenizers[0].pattern.Regex"),

@@ -12,6 +12,10 @@ struct ModelSource {
   init(_ directory: String, base: String? = nil) throws {
     self.directory = directory
     self.base = Adapter.isHeld(by: directory) ? try base ?? Adapter.base(of: directory) : nil
+    if let base = self.base, Adapter.isHeld(by: base) {
+      throw FlowerError(
+        .data, "\(base.quoted): is an adapter itself; expected the directory of the model that \(directory) adapts")
+    }
     let place = self.base ?? directory
     configuration = try ModelConfiguration(directory: place)
     weights = try ModelWeights(directory: place)

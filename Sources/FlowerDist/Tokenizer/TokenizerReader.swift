@@ -27,6 +27,11 @@ extension Tokenizer {
     let model = try file["model"]
     try checkModel(model)
     let (vocabulary, addedTokens) = try Self.vocabulary(model["vocab"], added: file["added_tokens"])
+    // These are kept as the normalizer makes them.
+    let normalized = addedTokens.reduce(0) { $0 + ($1.isNormalized ? $1.content.utf8.count : 0) }
+    guard normalized <= (1 << 26) / (normalizer.growth ?? Normalizer.growthLimit) else {
+      throw try file["normalizer"].expected("replacements that make the added tokens less than 64 MiB long")
+    }
     self.init(
       vocabulary: vocabulary, merges: try Self.merges(model["merges"], vocabulary), preTokenizer: preTokenizer,
       normalizer: normalizer, addedTokens: addedTokens, ignoresMerges: try model["ignore_merges"].bool(default: false),
@@ -119,10 +124,21 @@ extension Tokenizer {
   }
 }
 
+extension JSONField {
+  /// The steps that the elements of a list stand for; too many are refused before all are made.
+  fileprivate func sequence<Step>(_ steps: (JSONField) throws -> [Step]) throws -> [Step] {
+    var result: [Step] = []
+    for element in try elements() {
+      result += try steps(element)
+      if result.count > stepLimit { throw expected("at most \(stepLimit) steps") }
+    }
+    return result
+  }
+}
+
 extension Normalizer {
   fileprivate init(_ field: JSONField) throws {
     self.init(steps: field.isPresent ? try Self.steps(field) : [])
-    if steps.count > stepLimit { throw field.expected("at most \(stepLimit) steps") }
     guard growth != nil else {
       throw field.expected("replacements that make a text at most \(Self.growthLimit) times longer")
     }
@@ -135,7 +151,7 @@ extension Normalizer {
     switch name {
     case "Sequence":
       try field.allow(["type", "normalizers"])
-      return try field["normalizers"].elements().flatMap(steps)
+      return try field["normalizers"].sequence(steps)
     case "Lowercase": return [.lowercase]
     case "Prepend":
       try field.allow(["type", "prepend"])
@@ -154,6 +170,8 @@ extension Normalizer {
 }
 
 extension AddedToken {
+  private static let longest = 1024
+
   fileprivate init(_ field: JSONField) throws {
     let special = try field["special"].bool(default: false)
     self.init(
@@ -161,14 +179,16 @@ extension AddedToken {
       isNormalized: try field["normalized"].bool(default: !special), isInModel: false,
       isSingleWord: try field["single_word"].bool(default: false), stripsLeft: try field["lstrip"].bool(default: false),
       stripsRight: try field["rstrip"].bool(default: false))
-    if content.isEmpty { throw try field["content"].expected("a text that is not empty") }
+    // Looking for them takes time for each of their bytes at each place of a text.
+    guard 1...Self.longest ~= content.utf8.count else {
+      throw try field["content"].expected("a text of 1 to \(Self.longest) bytes")
+    }
   }
 }
 
 extension PreTokenizer {
   fileprivate init(_ field: JSONField) throws {
     self.init(steps: try Self.steps(field))
-    if steps.count > stepLimit { throw field.expected("at most \(stepLimit) steps") }
     for step in steps.dropLast() {
       if case .byteLevel = step { throw field.expected("ByteLevel as the last step only") }
     }
@@ -180,7 +200,7 @@ extension PreTokenizer {
     switch try type.string() {
     case "Sequence":
       try field.allow(["type", "pretokenizers"])
-      return try field["pretokenizers"].elements().flatMap(steps)
+      return try field["pretokenizers"].sequence(steps)
     case "ByteLevel":
       try field.allow(["type", "add_prefix_space", "trim_offsets", "use_regex"])
       let addPrefixSpace = try field["add_prefix_space"].bool(default: true)
