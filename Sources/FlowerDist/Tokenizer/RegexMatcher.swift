@@ -4,7 +4,7 @@
 /// exponential on a hostile expression is not: once the work is out of proportion to the text, the matcher notes for each
 /// split and place that nothing came of it (there is no state beside these two), and never goes there twice. What a
 /// lookahead or an atomic group found is noted likewise. So the worst case is O(instructions² · bytes) time, and
-/// splits · bytes bits of memory, 128 bytes for each byte of the text.
+/// splits · bytes bits of memory, 128 bytes for each byte of the text, besides what lookaheads and atomic groups found.
 struct RegexMatcher {
   private let regex: BoundedRegex
   /// Without notes, for each byte of the text.
