@@ -337,9 +337,16 @@ import Testing
   /// What the limits are for, in a file of a few hundred bytes and more.
   @Test func tooMuch() {
     let long = #"[{"tokens": [\#(repeatElement("5", count: 1024).joined(separator: ","))], "weight": 1}]"#
-    let many = "[\(repeatElement("0", count: 3000).joined(separator: ","))]"
-    let error = flowerError { _ = try Self.request(Self.text(catalogue: long, items: many)) }
-    #expect(error?.kind == .data && error?.description.contains("items: the titles so far have over") == true)
+    let many = "[\(repeatElement("0", count: 200).joined(separator: ","))]"
+    func error(prompts: Int) -> FlowerError? {
+      func list(_ element: String) -> String { "[\(repeatElement(element, count: prompts).joined(separator: ","))]" }
+      return flowerError {
+        _ = try Self.request(Self.text(prompt: #""prompts": \#(list("[1]"))"#, catalogue: long, items: list(many)))
+      }
+    }
+    #expect(error(prompts: 5) == nil)
+    #expect(error(prompts: 6)?.kind == .data)
+    #expect(error(prompts: 6)?.description.contains("items[5]: the titles so far have over 1048576") == true)
     let longer = long.replacing("[5,", with: "[5,5,")
     #expect(flowerError { _ = try Self.request(Self.text(catalogue: longer)) }?.kind == .data)
   }

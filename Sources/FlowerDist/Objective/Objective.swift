@@ -24,7 +24,7 @@ public struct ScoredForest: Sendable {
 public struct ObjectiveOutput: Sendable {
   /// Loss of each prompt: θ · SFT + (1-θ) · flow.
   public var losses: [Double]
-  /// The two terms of each prompt before mixing; zero where one is not computed.
+  /// The two terms of each prompt before mixing; zero where there are no targets to imitate, or no trajectories.
   public var supervised: [Double]
   public var flow: [Double]
   /// The flow term of each trajectory of each prompt.
