@@ -185,6 +185,34 @@ import Testing
     #expect(without == [true, true, true])
   }
 
+  /// Memory has no byte as long as it has a name, so that a process that is killed meanwhile leaves none behind.
+  @Test func sharedMemoryOutlivesItsName() throws {
+    let name = "/flowerdist-test-\(UInt64.random(in: 0...UInt64.max))"
+    func isNamed() -> Bool { File.exists("/dev/shm\(name)") }
+    let created = try #require(SharedMemory(creating: name))
+    #expect(try File.contents(of: "/dev/shm\(name)").isEmpty)
+    let opened = try #require(SharedMemory(opening: name))
+    SharedMemory.unlink(name)
+    #expect(!isNamed())
+    #expect(created.reserve(bytes: FloatArena.bytes(100)))
+    let (mine, theirs) = (FloatArena(created, count: 100), FloatArena(opened, count: 100))
+    mine?.base[99] = 7
+    #expect(theirs?.base[99] == 7 && theirs?.base[0] == 0)
+  }
+
+  /// What could not be read from the first checkpoint is refused before the first step.
+  @Test(arguments: [String(repeating: "a/", count: 513), "mod\u{9B}el", "a\nb"])
+  func aBaseThatAnAdapterCannotName(path: String) throws {
+    var recipe = Recipe()
+    recipe.model.path = path
+    #expect(try RunSetup.adapted(recipe) == nil)
+    recipe.lora.rank = 4
+    let error = flowerError { _ = try RunSetup.adapted(recipe) }
+    #expect(error?.kind == .usage && error?.description.hasPrefix("model.path: expected a directory of 1024") == true)
+    recipe.model.path = String(repeating: "a/", count: 512)
+    #expect(try RunSetup.adapted(recipe) == recipe.model.path)
+  }
+
   @Test func theBaseIsFoundFromBothPlaces() throws {
     let scratch = try ScratchDirectory()
     let directory = "\(scratch.path)/runs/adapter"

@@ -45,6 +45,46 @@ import Testing
     }
   }
 
+  /// The weights of the pieces, relative to the whole trajectory's, span more than a Double can hold.
+  @Test(arguments: [(10, 1000), (2, 1500), (1.5, 400)]) func lambdaAboveOneDoesNotOverflow(lambda: Double, m: Int) {
+    let d = Self.residuals([m], seed: 5)[0]
+    var c = [0.0]
+    for residual in d { c.append(c.last! + residual) }
+    var (loss, total) = (0.0, 0.0)
+    var byEnd = [Double](repeating: 0, count: m + 1)
+    for p in 0..<m {
+      for q in p + 1...m {
+        let weight = pow(lambda, Double(q - p - m))
+        let change = c[q] - c[p]
+        loss += weight * change * change
+        total += weight
+        byEnd[q] += 2 * weight * change
+        byEnd[p] -= 2 * weight * change
+      }
+    }
+    let slopes = (1...m).map { byEnd[$0...].reduce(0, +) / total }
+    let (losses, gradients) = BalanceLoss.subTrajectory(lambda: lambda).evaluate([d])
+    #expect(abs(losses[0] - loss / total) < 1e-10 * loss / total)
+    expectAgreement(gradients[0], slopes, tolerance: 1e-9)
+  }
+
+  /// The sums as they are without any scale: what is not scaled has the same bits as if there were none.
+  @Test(arguments: [0, 0.5, 0.9, 1]) func lambdaUpToOneIsNotScaled(lambda: Double) {
+    for d in Self.residuals(Self.lengths, seed: 3) {
+      var c = [0.0]
+      for residual in d { c.append(c.last! + residual) }
+      var (a, b, squares, loss, total) = (0.0, 0.0, 0.0, 0.0, 0.0)
+      for q in 1...d.count {
+        a = lambda * a + 1
+        b = lambda * b + c[q - 1]
+        squares = lambda * squares + c[q - 1] * c[q - 1]
+        loss += a * c[q] * c[q] - 2 * b * c[q] + squares
+        total += a
+      }
+      #expect(BalanceLoss.subTrajectory(lambda: lambda).evaluate([d]).losses[0] == loss / total)
+    }
+  }
+
   @Test func trajectoryBalanceLooksAtTheEnds() {
     let residuals = Self.residuals(Self.lengths)
     func loss(_ d: [Double]) -> Double { pow(d.reduce(0, +), 2) }

@@ -22,6 +22,7 @@ import Testing
     #expect(try matches("é|日.", "日本é") == ["日本", "é"])
     #expect(try matches("a*", "baa") == ["", "aa"])
     #expect(try matches("^a|a$", "a\na\naa") == ["a", "a", "a", "a"])
+    #expect(try matches(#"\x{00000041}|\x{1f600}|\u00e9|\x62"#, "bA😀é") == ["b", "A", "😀", "é"])
   }
 
   /// The general matcher against the three scanners, also when it takes notes from the first step on.
@@ -39,6 +40,7 @@ import Testing
   @Test(arguments: [
     "a|aa|b", "(?:a|ab)*c|b", "(?:a+b?)+c", "(?>a+b|a)[bc]", "a(?=a*b)|a(?!a*c)c?", "(?:aa|a)*+b", "(?:a|b|ab)+?c",
     "a*a*a*b", "(?:(?:a|b)*c)+", "(?>(?:a|aa)+?b)c", "[^c]*(?=c)b?", "a{2,}?b{1,2}+c?",
+    "(?:(?>a(?=b*c)|a+|b*?(?!a)b)c?)+", "(?=(?>a|ab*+)(?:b|c)*c)[ab]+", "(?>(?=a*b)(?:a|b)*|c)(?!(?>a*b|a)c)",
   ])
   func notesChangeNothing(pattern: String) throws {
     let regex = try BoundedRegex(pattern)
@@ -79,10 +81,13 @@ import Testing
     ("a{99999999999999999999}", "more than 1000 repetitions", 2),
     ("(?:a*)*", "a repetition of what can match nothing", 7),
     ("(?:){9}", "a repetition of what can match nothing", 5), ("(?=a)+", "a repetition of what can match", 6),
-    ("(?:a{1000}){1000}", "more than 1024 instructions", 1), ("(?i:ß)", "letters beyond ASCII", 5),
+    ("(?:a{1000}){1000}", "more than 1024 instructions", 1),
+    ("(?>a{1,33})", "more than 31 choices in atomic groups", 1),
+    ("b*+(?>(?:a|b){1,16}c)", "more than 31 choices in atomic groups", 1), ("(?i:ß)", "letters beyond ASCII", 5),
     (#"(?i:\p{Lu})"#, "a category without regard to case", 5), ("(?i:fast)", "letters of a ligature", 7),
     (#"\xFF"#, #"\x of a byte"#, 1), (#"\x{110000}"#, "a hexadecimal escape", 1),
-    (#"\uD800"#, "a hexadecimal escape", 1),
+    (#"\uD800"#, "a hexadecimal escape", 1), (#"\x{000000041}"#, "a hexadecimal escape", 1),
+    (#"\u００４１"#, "a hexadecimal escape", 1), (#"\x{４１}"#, "a hexadecimal escape", 1),
     (String(repeating: "(", count: 100), "more than 32 nested groups", 33),
     (String(repeating: "[", count: 100), "more than 32 nested groups", 33),
     (String(repeating: "a", count: 9000), "more than 8192 characters", 8193),
@@ -91,5 +96,15 @@ import Testing
     let error = #expect(throws: RegexError.self) { try BoundedRegex(pattern) }
     #expect(error?.feature.contains(feature) == true, "\(error?.feature ?? "")")
     #expect(error?.character == character)
+  }
+
+  @Test func atomicGroupsUpToTheLimit() throws {
+    #expect(try matches("(?>a{1,32})b", String(repeating: "a", count: 40) + "b").count == 1)
+  }
+
+  @Test func aTextIsNoPattern() throws {
+    #expect(try BoundedRegex("a.") == BoundedRegex("a."))
+    #expect(try BoundedRegex("a.") != BoundedRegex(literal: "a."))
+    #expect(try BoundedRegex(literal: "a.") == BoundedRegex(literal: "a."))
   }
 }

@@ -68,6 +68,19 @@ import Testing
     expectAgreement(flow, expected, tolerance: 1e-14)
   }
 
+  /// As many siblings as a vocabulary has: a step that looks at all of them would take minutes here.
+  @Test func aWideNodeIsPassedQuickly() throws {
+    let count: Int32 = 100_000
+    let tree = try CatalogueTree(titles: (4..<count + 4).map { [$0] }, terminator: Self.terminator)
+    var titles = TitleForest(tree)
+    _ = titles.addPrompt([1])
+    let options = (0..<tree.leafCount).map {
+      Trajectory(leaf: $0, prompt: 0, in: titles, support: .catalogue).transitions[0].option
+    }
+    let areInOrder = options == Array(0..<tree.leafCount)
+    #expect(areInOrder)
+  }
+
   @Test func oneTitleOfOneToken() throws {
     let tree = try CatalogueTree(titles: [[7]], terminator: 3)
     tree.checkInvariants()

@@ -125,7 +125,8 @@ import Testing
         return 0.5 * objective.evaluate(moved.scored).losses[0]
       }
       #expect(agree(output.gradient, slopes, tolerance: 1e-7), "\(loss)")
-      let losses = objective.flowLosses(table.scored.prompts[0], in: table.scored)
+      let losses = output.flowByTrajectory[0]
+      #expect(losses.count == table.trajectories.count)
       #expect(abs(losses.reduce(0, +) / Double(losses.count) - output.losses[0]) < 1e-12)
     }
   }

@@ -212,9 +212,25 @@ import Testing
       #expect(error?.description.contains("already exists") == true)
     }
     // What a killed export has left is no obstacle.
-    try scratch.write("half", "new.partial/model.safetensors.index.json")
+    let left = [
+      "model.safetensors.index.json", "model-00001-of-00002.safetensors", "config.json.123.tmp", "vocab.json",
+    ]
+    for name in left { try scratch.write("half", "new.partial/\(name)") }
     _ = try ModelExport(source, to: scratch("new"))
     #expect(!File.exists(scratch("new/model.safetensors.index.json")))
+
+    // Somebody else's is one.
+    for other in ["model-1-of-2.safetensors", "notes.txt", "config.json/file", "config.json.tmp"] {
+      try scratch.write("mine", "mine.partial/config.json.1.tmp")
+      try scratch.write("mine", "mine.partial/\(other)")
+      let error = flowerError { _ = try ModelExport(source, to: scratch("mine")) }
+      #expect(error?.kind == .usage && error?.description.contains("mine.partial: is in the way") == true)
+      #expect(File.exists(scratch("mine.partial/\(other)")))
+      try Directory.remove(scratch("mine.partial"))
+    }
+    try scratch.write("mine", "mine.partial")
+    #expect(flowerError { _ = try ModelExport(source, to: scratch("mine")) }?.kind == .usage)
+    try Directory.remove(scratch("mine.partial"))
 
     let weights = try File.contents(of: "\(source)/model.safetensors")
     try scratch.write(Array(weights.dropLast()), "source/model.safetensors")

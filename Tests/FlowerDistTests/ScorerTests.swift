@@ -185,9 +185,14 @@ import Testing
     let result = try Self.trajectories(
       Self.input(objective, [.init("scores", JSON(scores.map { JSON($0) }))], items: [0, 1, 2, 3]))
     let shares = result.prompts[0].trajectories.map { exp($0.logTokenReward.reduce(0, +)) }
-    let (p, w) = ([0.125, 0.5, 0.0625, 0.3125], [2, 5, 1, 3].map { $0 / 11.0 })
-    let (low, high, mean) = (0.0625, 0.5, 0.25)
-    let expected = zip(p, w).map { p, w -> Double in
+    expectAgreement(shares, Self.shares(weight, [0.125, 0.5, 0.0625, 0.3125]), tolerance: 1e-13)
+  }
+
+  /// Shares of the leaves with preferences p, which are above 0 and sum to one, in `input`'s weights and these exponents.
+  static func shares(_ weight: String, _ p: [Double]) -> [Double] {
+    let w = [2, 5, 1, 3].map { $0 / 11.0 }
+    let (low, high, mean) = (p.min()!, p.max()!, p.reduce(0, +) / 4)
+    let weights = zip(p, w).map { p, w -> Double in
       switch weight {
       case "power": pow(p, 1.25) * pow(w, -0.75)
       case "divide": pow(w, 1 / ((p - mean) / (high - low) + 1))
@@ -196,11 +201,24 @@ import Testing
       default: 1
       }
     }
-    expectAgreement(shares, expected.map { $0 / expected.reduce(0, +) }, tolerance: 1e-13)
+    return weights.map { $0 / weights.reduce(0, +) }
   }
 
-  /// Whoever prefers nothing gets popularity; only `power` divides by it.
-  @Test(arguments: [0.0, 0.25, 1e-80]) func equalScores(score: Double) throws {
+  /// What is not preferred at all is a little, as in training: in proportion to popularity.
+  @Test(arguments: ["power", "divide", "add_log"], [[0, 0.75, 0, 0.25, 0], [0, 0, 0, 0, 0]]) func noPreference(
+    weight: String, scores: [Double]
+  ) throws {
+    let objective: JSON = ["name": "tb", "weight": JSON(weight), "beta": 1.25, "gamma": 0.75, "c": 0.5]
+    let result = try Self.trajectories(
+      Self.input(objective, [.init("scores", JSON(scores.map { JSON($0) }))], items: [0, 1, 2, 3]))
+    let shares = result.prompts[0].trajectories.map { exp($0.logTokenReward.reduce(0, +)) }
+    let floor = [2, 5, 1, 3].map { 1e-6 * $0 / 11.0 }
+    let p = zip([scores[0], scores[1], scores[2], scores[3] + scores[4]], floor).map { max($0, $1) }
+    expectAgreement(shares, Self.shares(weight, p), tolerance: 1e-12)
+  }
+
+  /// Who prefers all leaves alike gets popularity; only `power` divides by it.
+  @Test(arguments: [0.25, 1e-80]) func equalScores(score: Double) throws {
     let scores = JSON.Member("scores", JSON([score, score, score, score / 2, score / 2].map { JSON($0) }))
     func shares(_ weight: String) throws -> [Double] {
       let input = Self.input(["name": "tb", "weight": JSON(weight), "gamma": 0], [scores], items: [0, 1, 2, 3])
@@ -209,8 +227,7 @@ import Testing
     let popularity = [2, 5, 1, 3].map { $0 / 11.0 }
     expectAgreement(try shares("divide"), popularity, tolerance: 1e-13)
     expectAgreement(try shares("add_log"), popularity, tolerance: 1e-13)
-    let power = score == 0 ? popularity.map { pow($0, 1.5) } : [1, 1, 1, 1]
-    expectAgreement(try shares("power"), power.map { $0 / power.reduce(0, +) }, tolerance: 1e-13)
+    expectAgreement(try shares("power"), [0.25, 0.25, 0.25, 0.25], tolerance: 1e-13)
   }
 
   /// What is preferred least of all still has a reward.
@@ -309,14 +326,102 @@ import Testing
     #expect(error?.description.contains(message) == true, "\(error?.description ?? "accepted")")
   }
 
+  /// The rules of a recipe that `score` shares speak of keys that it has.
+  @Test func sharedRulesNameKeysOfTheRequest() {
+    let others = RecipeField.all.filter { $0.section != nil && $0.section != "objective" }.map(\.key)
+    for rule in RecipeRule.objective {
+      #expect(others.allSatisfy { !rule.message.contains($0) }, "\(rule.message)")
+    }
+  }
+
   /// What the limits are for, in a file of a few hundred bytes and more.
   @Test func tooMuch() {
     let long = #"[{"tokens": [\#(repeatElement("5", count: 1024).joined(separator: ","))], "weight": 1}]"#
-    let many = "[\(repeatElement("0", count: 3000).joined(separator: ","))]"
-    let error = flowerError { _ = try Self.request(Self.text(catalogue: long, items: many)) }
-    #expect(error?.kind == .data && error?.description.contains("items: the titles so far have over") == true)
+    let many = "[\(repeatElement("0", count: 200).joined(separator: ","))]"
+    func error(prompts: Int) -> FlowerError? {
+      func list(_ element: String) -> String { "[\(repeatElement(element, count: prompts).joined(separator: ","))]" }
+      return flowerError {
+        _ = try Self.request(Self.text(prompt: #""prompts": \#(list("[1]"))"#, catalogue: long, items: list(many)))
+      }
+    }
+    #expect(error(prompts: 5) == nil)
+    #expect(error(prompts: 6)?.kind == .data)
+    #expect(error(prompts: 6)?.description.contains("items[5]: the titles so far have over 1048576") == true)
     let longer = long.replacing("[5,", with: "[5,5,")
     #expect(flowerError { _ = try Self.request(Self.text(catalogue: longer)) }?.kind == .data)
+  }
+
+  /// A prompt's titles are one forest, however few of them fill it.
+  @Test func tooMuchForAPrompt() {
+    let long = #"[{"tokens": [\#(repeatElement("5", count: 1024).joined(separator: ","))], "weight": 1}]"#
+    let many = "[\(repeatElement("0", count: 256).joined(separator: ","))]"
+    let error = flowerError { _ = try Self.request(Self.text(catalogue: long, items: many)) }
+    #expect(error?.kind == .data && error?.description.contains("items: the titles have 262400 tokens") == true)
+  }
+
+  /// Sizes are counted before anything is made, as the forest would be.
+  @Test(arguments: 0..<12) func sizesOfForests(seed: Int) throws {
+    var random = SeededRandom(seed)
+    let tree = try CatalogueTree(titles: random.titles(1 + seed * 5), terminator: 3)
+    let titles = (0..<seed).map { index -> (leaf: Int, support: Recipe.Objective.Support) in
+      let leaf = Int.random(in: 0..<tree.leafCount, using: &random)
+      return (leaf, seed.isMultiple(of: 3) || index % 4 == 1 ? .vocabulary : .catalogue)
+    }
+    var forest = TitleForest(tree)
+    _ = forest.addPrompt([7, 8, 9])
+    for title in titles { forest.addTitle(prompt: 0, leaf: title.leaf, support: title.support) }
+    let size = ForestSize(prompt: 3, tree, titles)
+    #expect(size.rows == forest.forest.rowCount && size.queries == forest.forest.queryCount)
+    #expect(size.pathRows == forest.forest.pathRows.count)
+  }
+
+  @Test(arguments: [
+    (#"{"sequences": [{"tokens": [1]}, {"tokens": [1, 2, 3]}]}"#, "in.json: sequences[1] needs"),
+    (text(), "in.json: trajectories.prompt with its titles needs"),
+    (text(prompt: #""prompts": [[1]]"#, items: "[[0]]"), "in.json: trajectories.prompts[0] with its titles needs"),
+  ])
+  func whatDoesNotFitIsRefusedByName(text: String, message: String) throws {
+    let scorer = Scorer(LanguageModel(Self.transformer), memory: 50)
+    let error = flowerError { _ = try scorer.score(Self.request(text)) }
+    #expect(error?.kind == .data)
+    #expect(error?.description.hasPrefix(message) == true, "\(error?.description ?? "accepted")")
+  }
+
+  /// Little memory makes small batches, and the same scores.
+  @Test func batchesFitIntoMemory() throws {
+    let tokens: [JSON] = (0..<20).map { ["tokens": [JSON($0), 1, 2, 3]] }
+    let request = try Self.request(["sequences": JSON(tokens)])
+    let room = (ForestSize(sequence: 4) + ForestSize(sequence: 4)).bytes(Self.configuration, training: false)
+    let little = try Scorer(LanguageModel(Self.transformer), memory: room).score(request).sequences!
+    let much = try Scorer(LanguageModel(Self.transformer)).score(request).sequences!
+    for (a, b) in zip(little, much) { expectAgreement(a.logProbabilities, b.logProbabilities, tolerance: 1e-5) }
+  }
+
+  @Test func whatIsNotFiniteIsNamed() {
+    func divergence(_ change: (inout ScoreResult.Trajectories) -> Void) -> String? {
+      let trajectory = ScoreResult.Trajectory(
+        logPolicy: [-.infinity, 0], logTerminate: [-.infinity, 0], logTokenReward: [0, 0], logFlow: [0, 0],
+        logReward: [-.infinity, 0], residuals: [1, 2], loss: 3)
+      let prompt = ScoreResult.Prompt(
+        loss: 1, flowLoss: 2, trajectories: [trajectory, trajectory], supervised: .init(logPolicy: [-1], loss: 1))
+      var result = ScoreResult.Trajectories(
+        loss: 1, prompts: [prompt, prompt], isList: true, gradientNorms: [("a", 1), ("b", 2)])
+      change(&result)
+      return result.divergence
+    }
+    #expect(divergence { _ in } == nil)
+    #expect(divergence { $0.loss = .nan } == "the loss")
+    #expect(divergence { $0.prompts[1].loss = .infinity } == "the loss of prompts[1]")
+    #expect(divergence { $0.prompts[0].flowLoss = .infinity } == "the flow loss of prompts[0]")
+    #expect(divergence { $0.prompts[0].supervised!.loss = .nan } == "the SFT loss of prompts[0]")
+    #expect(
+      divergence { $0.prompts[1].trajectories[1].loss = .infinity } == "the loss of trajectories[1] of prompts[1]")
+    #expect(
+      divergence {
+        $0.prompts[0].trajectories[1].residuals![0] = -.infinity
+        $0.isList = false
+      } == "a residual of trajectories[1]")
+    #expect(divergence { $0.gradientNorms![1].norm = .nan } == "the gradient of b")
   }
 
   @Test func activationsThatOverflow() throws {
@@ -326,5 +431,9 @@ import Testing
     let scorer = Scorer(LanguageModel(transformer))
     let error = flowerError { _ = try scorer.score(Self.request(#"{"sequences": [{"tokens": [1, 2, 3]}]}"#)) }
     #expect(error?.kind == .diverged)
+    let best = flowerError {
+      _ = try scorer.score(Self.request(#"{"sequences": [{"tokens": [1, 2, 3]}], "top": 2}"#))
+    }
+    #expect(best?.kind == .diverged)
   }
 }

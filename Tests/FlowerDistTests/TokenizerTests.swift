@@ -190,6 +190,26 @@ import Testing
     for tokenizer in [.bytes, Self.trained] { #expect(try rewrite(tokenizer) == tokenizer) }
     #expect(throws: FlowerError.self) { try Tokenizer.bytes.write(to: "/nonexistent/tokenizer.json") }
   }
+
+  /// Bytes of a text over those before it are at most what a normalizer says of itself.
+  @Test func growthBoundsWhatNormalizersDo() throws {
+    let replacement = Normalizer.Step.replace(.init(pattern: try BoundedRegex("[ab]"), content: "\u{FDFA}"))
+    let cases: [([Normalizer.Step], Int)] = [
+      ([], 1), ([.unicode(.nfd)], 3), (Array(repeating: .unicode(.nfc), count: 64), 3), ([.unicode(.nfkc)], 11),
+      ([.lowercase, .lowercase], 2), ([.unicode(.nfd), .unicode(.nfkd)], 12), ([replacement], 3),
+      ([replacement, .unicode(.nfkc), replacement, .unicode(.nfkc)], 3 * 11 * 3 * 11), ([.prepend("ab")], 3),
+    ]
+    for (steps, growth) in cases {
+      let normalizer = Normalizer(steps: steps)
+      #expect(normalizer.growth == growth, "\(steps)")
+      // What grows most: of the forms, of lower case, of the replacement.
+      for text in ["\u{390}", "\u{1D160}", "\u{FDFA}", "\u{23A}", "a", "b"] {
+        #expect(normalizer.normalize(Array(text.utf8)).count <= growth * text.utf8.count, "\(steps) \(text.quoted)")
+      }
+    }
+    let forms = (0..<3).flatMap { _ in [replacement, .unicode(.nfkd)] }
+    #expect(Normalizer(steps: forms).growth == nil)
+  }
 }
 
 @Suite struct TokenizerFileTests {
@@ -212,7 +232,7 @@ import Testing
     (
       #""normalizer":null"#,
       #""normalizer":{"type":"Sequence","normalizers":[\#(doubling),\#(doubling),\#(doubling),\#(doubling)]}"#,
-      "normalizer is an object; expected replacements that make a text at most 4096 times longer"
+      "normalizer is an object; expected steps that make a text at most 4096 times longer"
     ),
     (
       #""normalizer":null"#,

@@ -19,6 +19,8 @@ public struct CatalogueTree: Sendable {
   public private(set) var leaf: [Int32] = [-1]
   /// Number of options by node.
   public private(set) var optionCount: [Int32] = []
+  /// Position among the siblings by node; 0 for the root.
+  private var position: [Int32] = [0]
   /// Node by leaf.
   public private(set) var leafNode: [Int32] = []
   /// Leaf by item id.
@@ -49,6 +51,8 @@ public struct CatalogueTree: Sendable {
     }
     leafOfItem = [Int32](repeating: -1, count: titles.count)
     var path: [Int32] = [0]
+    // Children so far, by node of the path.
+    var children: [Int32] = [0]
     var previous: [Int32]? = nil
     for item in order {
       let title = titles[item]
@@ -56,12 +60,16 @@ public struct CatalogueTree: Sendable {
         // Keep the nodes of the prefix shared with the previous title, close the others, and open the rest.
         let shared = previous.map { zip($0, title).prefix { $0 == $1 }.count } ?? 0
         path.removeSubrange((shared + 1)...)
-        for position in shared..<title.count {
-          token.append(title[position])
+        children.removeSubrange((shared + 1)...)
+        for index in shared..<title.count {
+          token.append(title[index])
           parent.append(path.last!)
-          depth.append(Int32(position + 1))
+          position.append(children[index])
+          depth.append(Int32(index + 1))
           leaf.append(-1)
+          children[index] += 1
           path.append(Int32(token.count - 1))
+          children.append(0)
         }
         leaf[Int(path.last!)] = Int32(leafNode.count)
         leafNode.append(path.last!)
@@ -109,12 +117,8 @@ public struct CatalogueTree: Sendable {
   /// Position of a child (or of the terminator, `child` nil) among the options of `node`.
   public func option(of node: Int, leadingTo child: Int?) -> Int {
     guard let child else { return Int(optionCount[node]) - 1 }
-    var index = 0
-    for other in children(of: node) {
-      if other == child { return index }
-      index += 1
-    }
-    preconditionFailure("node \(child) is no child of node \(node)")
+    precondition(Int(parent[child]) == node, "node \(child) is no child of node \(node)")
+    return Int(position[child])
   }
 
   /// The node that an option leads to; `nil` for the terminator.
@@ -159,7 +163,7 @@ public struct CatalogueTree: Sendable {
   /// Checks what the arrays promise: order, nesting, that every item has a leaf and every childless node ends a title.
   public func checkInvariants() {
     precondition(
-      parent.count == nodeCount && end.count == nodeCount && depth.count == nodeCount && leaf.count == nodeCount)
+      [parent.count, end.count, depth.count, leaf.count, position.count].allSatisfy { $0 == nodeCount })
     var leaves: Int32 = 0
     for node in 0..<nodeCount {
       precondition(end[node] > node && end[node] <= nodeCount)
@@ -168,6 +172,7 @@ public struct CatalogueTree: Sendable {
       for child in children(of: node) {
         precondition(Int(parent[child]) == node && depth[child] == depth[node] + 1 && end[child] <= end[node])
         precondition(token[child] > previous, "children are sorted by token")
+        precondition(position[child] == options - (leaf[node] >= 0 ? 1 : 0), "children are numbered in their order")
         previous = token[child]
         options += 1
       }

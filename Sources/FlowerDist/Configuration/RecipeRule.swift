@@ -15,7 +15,7 @@ struct RecipeRule: Sendable {
     self.holds = holds
   }
 
-  static let all: [RecipeRule] = model + lora + data + objective + training
+  static let all: [RecipeRule] = model + lora + data + objective + trajectories + training
 
   private static let model: [RecipeRule] = [
     RecipeRule(
@@ -65,7 +65,7 @@ struct RecipeRule: Sendable {
     },
   ]
 
-  /// What holds for the objective of the verb `score` too.
+  /// What holds for the objective of the verb `score` too, which has no other keys of these than the objective's.
   static let objective: [RecipeRule] = [
     RecipeRule(
       \.objective.flow, \.objective.support,
@@ -75,6 +75,9 @@ struct RecipeRule: Sendable {
       \.objective.granularity, \.objective.name,
       unless: "objective.name soft compares single tokens: objective.granularity must be 1"
     ) { $0.objective.granularity == 1 || $0.objective.name != .soft },
+  ]
+
+  private static let trajectories: [RecipeRule] = [
     RecipeRule(
       \.trajectories.count, \.objective.name,
       unless: "vargrad compares the trajectories of a prompt: trajectories.count must be at least 2"

@@ -14,11 +14,20 @@ extension Communicator {
     let nonce = broadcast(Array(String(UInt64.random(in: 0...UInt64.max), radix: 16).utf8))
     let name = "/flowerdist-\(String(decoding: nonce, as: UTF8.self))-\(firstOnHost)"
     let isFirst = firstOnHost == rank
-    var floats = isFirst ? FloatArena(sharing: name, count: count, isCreator: true) : nil
-    var isMissing = max([isFirst && floats == nil ? 1 : 0])[0] == 1
-    if !isFirst, !isMissing { floats = FloatArena(sharing: name, count: count, isCreator: false) }
-    isMissing = max([floats == nil ? 1 : 0])[0] == 1
-    if isFirst { FloatArena.unlink(sharing: name) }
-    return isMissing ? nil : floats
+    let created = isFirst ? SharedMemory(creating: name) : nil
+    let isNamed = isFirst && created != nil
+    let isThere = everywhere(isNamed || !isFirst)
+    let opened = isThere && !isFirst ? SharedMemory(opening: name) : nil
+    let isOpen = everywhere(isNamed || opened != nil)
+    // A rank that is killed from here on leaves nothing behind, and before here nothing but a name.
+    if isNamed { SharedMemory.unlink(name) }
+    let bytes = FloatArena.bytes(count)
+    let hasRoom = everywhere(isOpen && (!isFirst || created?.reserve(bytes: bytes) == true))
+    guard hasRoom, let memory = isFirst ? created : opened else { return nil }
+    let floats = FloatArena(memory, count: count)
+    return everywhere(floats != nil) ? floats : nil
   }
+
+  /// Whether it is so on every rank. Collective.
+  private func everywhere(_ isSo: Bool) -> Bool { max([isSo ? 0 : 1])[0] == 0 }
 }

@@ -49,31 +49,17 @@ public final class Evaluator {
     return leaves
   }
 
-  /// A leaf and its log-probability. The better of two is the larger: more probable, or the first of equals.
-  public struct Ranked: Comparable, Sendable {
+  /// A leaf and its log-probability.
+  public struct Ranked: Equatable, Sendable {
     public var leaf: Int32
     public var logProbability: Double
-
-    public static func < (a: Ranked, b: Ranked) -> Bool {
-      (a.logProbability, b.leaf) < (b.logProbability, a.leaf)
-    }
   }
 
   /// The best `count` leaves by log p(title) (or any score), best first; ties by leaf. O(leaves log count).
   public static func top(_ logProbabilities: [Double], count: Int, excluding excluded: Set<Int32> = []) -> [Ranked] {
-    // The best so far, the worst of them on top.
-    var best = BinaryHeap<Ranked>()
-    for (leaf, logProbability) in logProbabilities.enumerated() {
-      let ranked = Ranked(leaf: Int32(leaf), logProbability: logProbability)
-      let isFull = best.count == count
-      if isFull, best.first.map({ ranked < $0 }) ?? true { continue }
-      if excluded.contains(ranked.leaf) { continue }
-      if isFull { _ = best.pop() }
-      best.push(ranked)
+    logProbabilities.indicesOfLargest(count) { !excluded.contains(Int32($0)) }.map {
+      Ranked(leaf: Int32($0), logProbability: logProbabilities[$0])
     }
-    var rising: [Ranked] = []
-    while let worst = best.pop() { rising.append(worst) }
-    return rising.reversed()
   }
 
   /// Probabilities without the leaves that are left out, divided by their sum; `nil` if nothing is left.

@@ -6,6 +6,14 @@ extension Adapter {
   /// Whether a directory is that of an adapter, also where a `config.json` is in it: `transformers` does the same.
   static func isHeld(by directory: String) -> Bool { File.exists("\(directory)/\(configurationFile)") }
 
+  /// Bytes of the directory that an adapter's file names as its model's, at most.
+  static let longestName = 1024
+
+  /// Whether it can: the name is shown, and becomes part of other paths.
+  static func canName(_ base: String) -> Bool {
+    !base.isEmpty && base.utf8.count <= longestName && base.isPrintable
+  }
+
   /// The directory of the model that an adapter belongs to: what its file names, seen from where the program runs, else
   /// from the adapter's directory.
   /// - Throws: `FlowerError` of kind `data` if neither is a model directory.
@@ -13,8 +21,7 @@ extension Adapter {
     let path = "\(directory)/\(configurationFile)"
     let fields = try JSONFields(JSON(contentsOf: path), path: path)
     let name = try fields.string("base_model_name_or_path")
-    // It is shown, and it becomes part of other paths.
-    guard !name.isEmpty, name.utf8.count <= 1024, name.isPrintable else {
+    guard canName(name) else {
       throw fields.error("base_model_name_or_path", "expected the directory of a model, found \(name.quoted)")
     }
     let places = name.hasPrefix("/") ? [name] : [name, "\(directory)/\(name)"]

@@ -22,30 +22,15 @@ public final class FloatArena {
     base = mapping.bindMemory(to: Float.self, capacity: max(count, 1))
   }
 
-  /// A block that the processes of this machine can share under a name.
-  ///
-  /// Whoever creates it fills it; for the others it can only be read. All of its memory is set aside at once: where the
-  /// system has less left (a container's `/dev/shm` may be small), a page that is touched later would end the process.
-  ///
-  /// - Returns: `nil` where the system has no room, or no block of that name.
-  convenience init?(sharing name: String, count: Int, isCreator: Bool) {
-    let bytes = Self.bytes(count)
-    let descriptor = shm_open(name, isCreator ? O_RDWR | O_CREAT | O_EXCL : O_RDONLY, 0o600)
-    guard descriptor >= 0 else { return nil }
-    defer { close(descriptor) }
-    if isCreator, posix_fallocate(descriptor, 0, bytes) != 0 {
-      shm_unlink(name)
-      return nil
-    }
-    let protection = isCreator ? PROT_READ | PROT_WRITE : PROT_READ
-    guard let mapping = Self.map(bytes, protection, MAP_SHARED, descriptor) else { return nil }
+  /// Memory that others have too: who created it fills it, for the others it can only be read.
+  /// - Returns: `nil` where the system has no room.
+  convenience init?(_ memory: SharedMemory, count: Int) {
+    let protection = memory.isCreator ? PROT_READ | PROT_WRITE : PROT_READ
+    guard let mapping = Self.map(Self.bytes(count), protection, MAP_SHARED, memory.descriptor) else { return nil }
     self.init(count: count, mapping: mapping, isShared: true)
   }
 
-  /// Takes the name away; the block stays for those that have it.
-  static func unlink(sharing name: String) { shm_unlink(name) }
-
-  private static func bytes(_ count: Int) -> Int { max(count, 1) * MemoryLayout<Float>.stride }
+  static func bytes(_ count: Int) -> Int { max(count, 1) * MemoryLayout<Float>.stride }
 
   private static func map(
     _ bytes: Int, _ protection: Int32, _ flags: Int32, _ descriptor: Int32

@@ -40,27 +40,36 @@ public enum BalanceLoss: Equatable, Sendable {
 
   /// With A_q = Σ_{p<q} λ^{q-p-1}, B_q = Σ_{p<q} λ^{q-p-1} c_p and C_q likewise with c_p², the pieces that end at q are
   /// A c_q² − 2 B c_q + C, and each sum follows from the one before: X_{q+1} = λ X_q + x_q.
+  ///
+  /// With λ above 1 these would grow beyond every number. Since only ratios count, every weight is then divided by that of
+  /// the whole trajectory, λ^{m-1}: what is left is μ^p · μ^{m-q} with μ = 1/λ, a factor of where the piece begins and one
+  /// of where it ends, and the sums are X_{q+1} = X_q + μ^q x_q.
   private static func subTrajectory(_ d: [Double], lambda: Double) -> (Double, [Double]) {
     let m = d.count
     var c = [0.0]
     for residual in d { c.append(c.last! + residual) }
+    let carried = min(lambda, 1)
+    var powers = [1.0]
+    for _ in 0..<m { powers.append(powers.last! / max(lambda, 1)) }
     var byEnd = [Double](repeating: 0, count: m + 1)
     var loss = 0.0
     var total = 0.0
     var (a, b, squares) = (0.0, 0.0, 0.0)
     for q in 1...m {
-      a = lambda * a + 1
-      b = lambda * b + c[q - 1]
-      squares = lambda * squares + c[q - 1] * c[q - 1]
-      loss += a * c[q] * c[q] - 2 * b * c[q] + squares
-      byEnd[q] += a * c[q] - b
-      total += a
+      let (begin, end) = (powers[q - 1], powers[m - q])
+      a = carried * a + begin
+      b = carried * b + begin * c[q - 1]
+      squares = carried * squares + begin * (c[q - 1] * c[q - 1])
+      loss += end * (a * c[q] * c[q] - 2 * b * c[q] + squares)
+      byEnd[q] += end * (a * c[q] - b)
+      total += end * a
     }
     (a, b) = (0, 0)
     for p in stride(from: m - 1, through: 0, by: -1) {
-      a = lambda * a + 1
-      b = lambda * b + c[p + 1]
-      byEnd[p] += a * c[p] - b
+      let end = powers[m - p - 1]
+      a = carried * a + end
+      b = carried * b + end * c[p + 1]
+      byEnd[p] += powers[p] * (a * c[p] - b)
     }
     // d_t moves every c_q with q >= t.
     var gradient = [Double](repeating: 0, count: m)

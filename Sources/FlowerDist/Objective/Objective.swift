@@ -24,9 +24,11 @@ public struct ScoredForest: Sendable {
 public struct ObjectiveOutput: Sendable {
   /// Loss of each prompt: θ · SFT + (1-θ) · flow.
   public var losses: [Double]
-  /// The two terms of each prompt before mixing; zero where one is not computed.
+  /// The two terms of each prompt before mixing; zero where there are no targets to imitate, or no trajectories.
   public var supervised: [Double]
   public var flow: [Double]
+  /// The flow term of each trajectory of each prompt.
+  public var flowByTrajectory: [[Double]]
   /// ∂(Σ losses · scale) / ∂(log π), as long as the log-probabilities.
   public var gradient: [Double]
 }
@@ -62,14 +64,16 @@ public struct TrainingObjective: Equatable, Sendable {
   /// Losses and gradients; the gradient is of the sum of the losses times `scale`.
   public func evaluate(_ scored: ScoredForest, scale: Double = 1) -> ObjectiveOutput {
     var output = ObjectiveOutput(
-      losses: [], supervised: [], flow: [], gradient: [Double](repeating: 0, count: scored.logProbabilities.count))
+      losses: [], supervised: [], flow: [], flowByTrajectory: [],
+      gradient: [Double](repeating: 0, count: scored.logProbabilities.count))
     let supervisedWeight = flow == nil ? 1 : theta
     for prompt in scored.prompts {
       let supervised = usesTargets ? supervise(prompt, scored, scale: scale * supervisedWeight, &output.gradient) : 0
-      let balance =
-        usesFlow ? flow(prompt, scored, scale: scale * (1 - supervisedWeight), &output.gradient).mean : 0
+      let flow = flow(prompt, scored, scale: scale * (1 - supervisedWeight), &output.gradient)
+      let balance = flow.mean
       output.supervised.append(supervised)
       output.flow.append(balance)
+      output.flowByTrajectory.append(flow)
       output.losses.append(supervisedWeight * supervised + (1 - supervisedWeight) * balance)
     }
     return output
@@ -90,19 +94,13 @@ public struct TrainingObjective: Equatable, Sendable {
     return loss
   }
 
-  /// The flow term of each trajectory of a prompt.
-  public func flowLosses(_ prompt: ScoredPrompt, in scored: ScoredForest) -> [Double] {
-    var gradient = [Double](repeating: 0, count: scored.logProbabilities.count)
-    return flow(prompt, scored, scale: 0, &gradient)
-  }
-
-  /// The flow term of each trajectory; its mean over the trajectories is what `gradient` is of.
+  /// The flow term of each trajectory, none without a flow term; its mean over the trajectories is what `gradient` is of.
   private func flow(
     _ prompt: ScoredPrompt, _ scored: ScoredForest, scale: Double, _ gradient: inout [Double]
   ) -> [Double] {
     let share = 1 / Double(prompt.trajectories.count)
     switch flow {
-    case nil: return prompt.trajectories.map { _ in 0 }
+    case nil: return []
     case .soft:
       return prompt.trajectories.map { trajectory in
         var loss = 0.0

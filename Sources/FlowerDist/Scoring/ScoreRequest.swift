@@ -1,5 +1,7 @@
 /// What the verb `score` is asked for: token sequences, or trajectories under an objective, or both (docs/formats.md).
 public struct ScoreRequest: Sendable {
+  /// What errors call the request.
+  var file: String
   /// Token sequences of at least one token each; `nil` where none were asked for.
   public var sequences: [[Int32]]?
   /// How many of the most probable tokens are wanted beside each log-probability of a sequence.
@@ -23,6 +25,7 @@ public struct ScoreRequest: Sendable {
 
   /// Reads a value of the file's form; `file` names it in errors.
   public init(_ json: JSON, file: String, vocabularySize: Int) throws {
+    self.file = file
     let root = JSONField(file: file, value: json)
     try root.allow(["sequences", "top", "trajectories", "objective", "gradients"])
     let (sequences, trajectories) = (try root["sequences"], try root["trajectories"])

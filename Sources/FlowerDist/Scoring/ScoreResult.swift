@@ -1,4 +1,5 @@
-/// What the verb `score` found out: log-probabilities, losses, gradient norms. In JSON -∞ is `null`.
+/// What the verb `score` found out: log-probabilities, losses, gradient norms. In JSON -∞ is `null`: the logarithm of what
+/// cannot happen.
 public struct ScoreResult: Sendable {
   /// One token sequence.
   public struct Sequence: Sendable {
@@ -52,6 +53,31 @@ public struct ScoreResult: Sendable {
 
   public var sequences: [Sequence]?
   public var trajectories: Trajectories?
+}
+
+// MARK: - What is no result
+
+extension ScoreResult.Trajectories {
+  /// The first of the losses, residuals and gradients that is not finite, in words; `nil` if all are.
+  var divergence: String? {
+    for (index, prompt) in prompts.enumerated() {
+      if let divergence = prompt.divergence { return divergence + (isList ? " of prompts[\(index)]" : "") }
+    }
+    if !loss.isFinite { return "the loss" }
+    return gradientNorms?.first { !$0.norm.isFinite }.map { "the gradient of \($0.name)" }
+  }
+}
+
+extension ScoreResult.Prompt {
+  fileprivate var divergence: String? {
+    for (index, trajectory) in trajectories.enumerated() {
+      if !(trajectory.residuals ?? []).allSatisfy(\.isFinite) { return "a residual of trajectories[\(index)]" }
+      if !trajectory.loss.isFinite { return "the loss of trajectories[\(index)]" }
+    }
+    if let flowLoss, !flowLoss.isFinite { return "the flow loss" }
+    if let supervised, !supervised.loss.isFinite { return "the SFT loss" }
+    return loss.isFinite ? nil : "the loss"
+  }
 }
 
 // MARK: - JSON

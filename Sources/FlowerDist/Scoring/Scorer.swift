@@ -3,8 +3,13 @@ import Foundation
 /// Answers requests for scores with a model, in batches of bounded size.
 public struct Scorer {
   private let language: LanguageModel
+  /// Bytes that a forest may take; `nil` for what the machine has left.
+  private let memory: Int?
 
-  public init(_ language: LanguageModel) { self.language = language }
+  public init(_ language: LanguageModel, memory: Int? = nil) {
+    self.language = language
+    self.memory = memory
+  }
 
   /// Rows of a forest, unless one sequence or prompt alone has more.
   private static let rowsAtOnce = 2048
@@ -21,10 +26,13 @@ public struct Scorer {
     return try Scorer(LanguageModel(transformer)).score(request)
   }
 
-  /// - Throws: `FlowerError` of kind `diverged` if a loss or a gradient is not finite or a log-probability no number.
+  /// - Throws: `FlowerError` of kind `data` if a sequence, or a prompt with its titles, does not fit into memory; of kind
+  ///   `diverged` if a loss, a residual or a gradient is not finite or a log-probability no number.
   public func score(_ request: ScoreRequest) throws -> ScoreResult {
     var result = ScoreResult()
-    if let sequences = request.sequences { result.sequences = try score(sequences, top: request.top) }
+    if let sequences = request.sequences {
+      result.sequences = try score(sequences, top: request.top) { "\(request.file): sequences[\($0)]" }
+    }
     if let trajectories = request.trajectories {
       let gradient = request.gradients ? FloatArena(count: language.transformer.trainable.list.count) : nil
       result.trajectories = try score(trajectories, into: gradient)
@@ -34,34 +42,50 @@ public struct Scorer {
 
   // MARK: - Sequences
 
-  private func score(_ sequences: [[Int32]], top: Int) throws -> [ScoreResult.Sequence] {
-    try Self.batches(sequences.map(\.count), limit: sequences.count).flatMap { batch -> [ScoreResult.Sequence] in
-      var forest = Forest()
-      var readouts = Readouts()
+  private func score(
+    _ sequences: [[Int32]], top: Int, place: (Int) -> String
+  ) throws -> [ScoreResult.Sequence] {
+    let sizes = sequences.map { ForestSize(sequence: $0.count) }
+    return try batches(sizes, limit: sequences.count, training: false, place: place).flatMap { batch in
       // A last token is only predicted: it needs no row.
+      var forest = Forest()
       for tokens in sequences[batch] where tokens.count > 1 {
         let start = forest.rowCount
         _ = forest.addTrunk(tokens.dropLast())
-        for (index, token) in tokens.dropFirst().enumerated() {
-          _ = readouts.add(query: forest.read(start + index), set: readouts.addSet([token]), support: .vocabulary)
-        }
+        for row in start..<forest.rowCount { forest.read(row) }
       }
-      let logProbabilities = try compute(forest, readouts, training: false)
-      var best: [[(token: Int, logProbability: Double)]] = []
-      if top > 0, forest.queryCount > 0 {
-        language.forEachDistribution(forest) { _, logProbabilities in
-          best.append(
-            Evaluator.top(logProbabilities, count: top).map { (token: Int($0.leaf), logProbability: $0.logProbability) }
-          )
-        }
-      }
+      let scores = try score(forest, following: sequences[batch].flatMap { $0.dropFirst() }, top: top)
       var next = 0
       return sequences[batch].map { tokens in
         let range = next..<next + tokens.count - 1
         next = range.upperBound
-        return .init(logProbabilities: Array(logProbabilities[range]), top: top > 0 ? Array(best[range]) : nil)
+        return ScoreResult.Sequence(
+          logProbabilities: Array(scores.logProbabilities[range]), top: top > 0 ? Array(scores.best[range]) : nil)
       }
     }
+  }
+
+  /// The log-probability of the token that follows each output, and the `top` most probable ones.
+  private func score(
+    _ forest: Forest, following tokens: [Int32], top: Int
+  ) throws -> (logProbabilities: [Double], best: [[(token: Int, logProbability: Double)]]) {
+    var readouts = Readouts()
+    if top == 0 {
+      for (query, token) in tokens.enumerated() {
+        _ = readouts.add(query: query, set: readouts.addSet([token]), support: .vocabulary)
+      }
+      return (try compute(forest, readouts, training: false), [])
+    }
+    // The distributions have both, so that nothing is to be read besides.
+    var logProbabilities: [Double] = []
+    var best: [[(token: Int, logProbability: Double)]] = []
+    _ = try compute(forest, readouts, training: false)
+    language.forEachDistribution(forest) { query, distribution in
+      logProbabilities.append(distribution[Int(tokens[query])])
+      best.append(distribution.indicesOfLargest(top).map { ($0, distribution[$0]) })
+    }
+    try check(logProbabilities)
+    return (logProbabilities, best)
   }
 
   // MARK: - Trajectories
@@ -70,18 +94,21 @@ public struct Scorer {
   func score(_ request: TrajectoryRequest, into gradient: FloatArena?) throws -> ScoreResult.Trajectories {
     let objective = TrainingObjective(request.objective, supervisedScale: 1)
     let shared = TokenRewards(request.tree, weights: request.weights)
-    let rows = request.prompts.map { prompt in
-      prompt.tokens.count + prompt.leaves.reduce(0) { $0 + Int(request.tree.depth[Int(request.tree.leafNode[$1])]) }
+    let sizes = request.prompts.map { prompt in
+      ForestSize(prompt: prompt.tokens.count, request.tree, Self.titles(of: prompt, request.objective))
+    }
+    let batches = try batches(sizes, limit: Self.promptsAtOnce, training: gradient != nil) {
+      request.prompts[$0].place + " with its titles"
     }
     var prompts: [ScoreResult.Prompt] = []
-    for batch in Self.batches(rows, limit: Self.promptsAtOnce) {
+    for batch in batches {
       let (titles, scored) = try forest(request, batch, shared, training: gradient != nil)
       let output = objective.evaluate(scored, scale: 1 / Double(request.prompts.count))
       if let gradient, titles.readouts.count > 0 {
         language.backward(titles.forest, titles.readouts, gradient: output.gradient, into: gradient)
       }
       for (index, prompt) in scored.prompts.enumerated() {
-        prompts.append(Self.result(prompt, loss: output.losses[index], scored, objective))
+        prompts.append(Self.result(prompt, index, output, scored, objective))
       }
     }
     var result = ScoreResult.Trajectories(
@@ -92,11 +119,15 @@ public struct Scorer {
         return (parameter.name, squares.squareRoot())
       }
     }
-    guard result.loss.isFinite, result.gradientNorms?.allSatisfy(\.norm.isFinite) ?? true else {
-      throw FlowerError(
-        .diverged, "the \(result.loss.isFinite ? "gradient" : "loss") of the trajectories is not finite")
-    }
+    if let divergence = result.divergence { throw FlowerError(.diverged, "\(divergence) is not finite") }
     return result
+  }
+
+  /// The titles of a prompt's forest, each once for what it is there for.
+  private static func titles(
+    of prompt: TrajectoryRequest.Prompt, _ objective: Recipe.Objective
+  ) -> [(leaf: Int, support: Recipe.Objective.Support)] {
+    prompt.distinctLeaves.map { ($0, objective.support) } + (prompt.target.map { [($0, objective.sftSupport)] } ?? [])
   }
 
   /// The forest of some prompts and their trajectories; what SFT imitates are the trajectories where it is all there is.
@@ -107,13 +138,16 @@ public struct Scorer {
     var titles = TitleForest(request.tree)
     for (index, prompt) in request.prompts[batch].enumerated() {
       _ = titles.addPrompt(prompt.tokens)
-      for leaf in prompt.leaves { titles.addTitle(prompt: index, leaf: leaf, support: o.support) }
-      if let target = prompt.target { titles.addTitle(prompt: index, leaf: target, support: o.sftSupport) }
+      for title in Self.titles(of: prompt, o) {
+        titles.addTitle(prompt: index, leaf: title.leaf, support: title.support)
+      }
     }
     let prompts = request.prompts[batch].enumerated().map { index, prompt in
-      let trajectories = prompt.leaves.map {
-        Trajectory(leaf: $0, prompt: index, in: titles, support: o.support)
-      }
+      let byLeaf = Dictionary(
+        uniqueKeysWithValues: prompt.distinctLeaves.map {
+          ($0, Trajectory(leaf: $0, prompt: index, in: titles, support: o.support))
+        })
+      let trajectories = prompt.leaves.map { byLeaf[$0]! }
       let targets = prompt.target.map { [Trajectory(leaf: $0, prompt: index, in: titles, support: o.sftSupport)] }
       return ScoredPrompt(
         trajectories: trajectories, targets: o.name == .sft ? trajectories : targets ?? [],
@@ -124,20 +158,19 @@ public struct Scorer {
   }
 
   private static func result(
-    _ prompt: ScoredPrompt, loss: Double, _ scored: ScoredForest, _ objective: TrainingObjective
+    _ prompt: ScoredPrompt, _ index: Int, _ output: ObjectiveOutput, _ scored: ScoredForest,
+    _ objective: TrainingObjective
   ) -> ScoreResult.Prompt {
     let logProbabilities = scored.logProbabilities
     func negativeSum(_ trajectory: Trajectory) -> Double { -trajectory.logPolicy(logProbabilities).reduce(0, +) }
-    let losses =
-      objective.flow == nil
-      ? prompt.trajectories.map(negativeSum) : objective.flowLosses(prompt, in: scored)
+    let losses = objective.flow == nil ? prompt.trajectories.map(negativeSum) : output.flowByTrajectory[index]
     var result = ScoreResult.Prompt(
-      loss: loss,
+      loss: output.losses[index],
       trajectories: zip(prompt.trajectories, losses).map { trajectory, loss in
         Self.result(trajectory, loss: loss, logProbabilities, prompt.rewards, objective)
       })
     if objective.flow != nil, let target = prompt.targets.first {
-      result.flowLoss = losses.reduce(0, +) / Double(losses.count)
+      result.flowLoss = output.flow[index]
       result.supervised = .init(logPolicy: target.logPolicy(logProbabilities), loss: negativeSum(target))
     }
     return result
@@ -167,28 +200,51 @@ public struct Scorer {
   // MARK: - Both
 
   private func compute(_ forest: Forest, _ readouts: Readouts, training: Bool) throws -> [Double] {
-    if readouts.count == 0 { return [] }
+    if forest.queryCount == 0 { return [] }
     language.begin(rows: forest.rowCount, queries: forest.queryCount, training: training)
     let logProbabilities = language.score(forest, readouts)
-    guard !logProbabilities.contains(where: \.isNaN) else {
-      throw FlowerError(.diverged, "the model's log-probabilities are not numbers: its activations overflow")
-    }
+    try check(logProbabilities)
     return logProbabilities
   }
 
-  /// Neighbours that are computed together: at most `limit` of them, and of so many rows as are allowed at once.
-  private static func batches(_ rows: [Int], limit: Int) -> [Range<Int>] {
+  private func check(_ logProbabilities: [Double]) throws {
+    guard !logProbabilities.contains(where: \.isNaN) else {
+      throw FlowerError(.diverged, "the model's log-probabilities are not numbers: its activations overflow")
+    }
+  }
+
+  /// Neighbours that are computed together: at most `limit` of them, of as many rows as are allowed at once and fit.
+  /// - Throws: `FlowerError` of kind `data` if one alone does not fit into memory; `place` is what it is called.
+  private func batches(
+    _ sizes: [ForestSize], limit: Int, training: Bool, place: (Int) -> String
+  ) throws -> [Range<Int>] {
+    let gradient = training ? language.transformer.trainable.list.count * MemoryLayout<Float>.stride : 0
+    let memory = memory ?? max(0, MachineMemory.left - gradient)
     var batches: [Range<Int>] = []
-    var total = 0
-    for (index, rows) in rows.enumerated() {
-      total += rows
-      if let last = batches.last, total <= rowsAtOnce, last.count < limit {
+    var total = ForestSize()
+    for (index, size) in sizes.enumerated() {
+      let bytes = size.bytes(language.configuration, training: training)
+      guard bytes <= memory else {
+        throw FlowerError(
+          .data,
+          "\(place(index)) needs \(Self.megabytes(bytes)) of memory, but there are \(Self.megabytes(memory));"
+            + " expected less at once")
+      }
+      let sum = total + size
+      if let last = batches.last, last.count < limit, sum.rows <= Self.rowsAtOnce,
+        sum.bytes(language.configuration, training: training) <= memory
+      {
         batches[batches.count - 1] = last.lowerBound..<index + 1
+        total = sum
       } else {
         batches.append(index..<index + 1)
-        total = rows
+        total = size
       }
     }
     return batches
+  }
+
+  private static func megabytes(_ bytes: Int) -> String {
+    "\(NumberText.grouped(Double((bytes + 999_999) / 1_000_000))) MB"
   }
 }

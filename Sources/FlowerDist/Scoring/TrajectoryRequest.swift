@@ -1,6 +1,8 @@
 /// Trajectories over a catalogue that a request brings along, and the objective that they are measured by.
 public struct TrajectoryRequest: Sendable {
   public struct Prompt: Sendable {
+    /// What errors call it.
+    var place: String
     public var tokens: [Int32]
     /// Leaves of the trajectories, at least one.
     public var leaves: [Int]
@@ -8,6 +10,12 @@ public struct TrajectoryRequest: Sendable {
     public var target: Int?
     /// Weight by leaf; `nil` where the request's hold.
     public var weights: [Double]?
+
+    /// The leaves of the trajectories once each, in the order of their first.
+    var distinctLeaves: [Int] {
+      var seen: Set<Int> = []
+      return leaves.filter { seen.insert($0).inserted }
+    }
   }
 
   public var tree: CatalogueTree
@@ -20,8 +28,10 @@ public struct TrajectoryRequest: Sendable {
 
   /// Longest title in tokens: a row keeps the rows of its branch.
   static let maximumTitle = 1024
-  /// Most tokens and terminators of all trajectories together.
-  static let maximumSteps = 1 << 21
+  /// Most tokens and terminators of the trajectories of a prompt, which are one forest, and of all together: an answer has
+  /// several numbers for each, however short the request is.
+  static let maximumPromptSteps = 1 << 18
+  static let maximumSteps = 1 << 20
   /// In this range no sum of weights overflows and no share of one underflows.
   static let weightRange = 1e-100...1e100
 
@@ -45,7 +55,14 @@ public struct TrajectoryRequest: Sendable {
     prompts = try rows.map { row in
       let items = try row.items.ints(in: 0...titles.count - 1)
       guard !items.isEmpty else { throw FlowerError(.data, "\(row.items.place) is empty; expected an item") }
-      steps += items.reduce(0) { $0 + titles[$1].count + 1 }
+      let promptSteps = items.reduce(0) { $0 + titles[$1].count + 1 }
+      steps += promptSteps
+      guard promptSteps <= Self.maximumPromptSteps else {
+        throw FlowerError(
+          .data,
+          "\(row.items.place): the titles have \(promptSteps) tokens; expected at most \(Self.maximumPromptSteps) for a prompt"
+        )
+      }
       guard steps <= Self.maximumSteps else {
         throw FlowerError(
           .data, "\(row.items.place): the titles so far have over \(Self.maximumSteps) tokens; ask for fewer at once")
@@ -55,6 +72,7 @@ public struct TrajectoryRequest: Sendable {
       let scores = try row.numbers(row.scores, count: titles.count, in: 0...Self.weightRange.upperBound)
       try Self.check(recipe, row, objective, trajectories: items.count, mixes: mixes)
       return Prompt(
+        place: row.tokens.place,
         tokens: try row.tokens.tokens(1...ScoreRequest.maximumTokens, vocabularySize: vocabularySize),
         leaves: items.map { Int(tree.leafOfItem[$0]) }, target: mixes ? target.map { Int(tree.leafOfItem[$0]) } : nil,
         weights: weights != nil || recipe.reward.weight.isPersonal
@@ -160,8 +178,8 @@ private struct Row {
 }
 
 extension Recipe.Reward {
-  /// Leaf weights from counts and preference scores by item. Scores are taken as they are, except that they are summed by
-  /// leaf and, for `power`, at least 1e-6 of the popularity (their sum being one).
+  /// Leaf weights from counts and preference scores by item. Scores are summed by leaf, divided by their sum, and at least
+  /// 1e-6 of the popularity, as in training.
   fileprivate func leafWeights(_ tree: CatalogueTree, counts: [Double], scores: [Double]?) -> [Double] {
     let byLeaf = tree.leafSums(counts)
     guard weight.isPersonal, let scores else { return weight.isPersonal ? byLeaf : sharedWeights(byLeaf) }
@@ -169,8 +187,7 @@ extension Recipe.Reward {
     let preference = tree.leafSums(scores)
     let total = preference.reduce(0, +)
     let shares = total > 0 ? preference.map { $0 / total } : preference
-    return personalWeights(
-      preference: weight == .power ? Self.floored(shares, popularity: popularity) : shares, popularity: popularity)
+    return personalWeights(preference: Self.floored(shares, popularity: popularity), popularity: popularity)
   }
 }
 

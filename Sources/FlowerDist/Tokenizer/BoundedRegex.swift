@@ -5,6 +5,8 @@
 /// uses. `RegexParser` says what is read.
 struct BoundedRegex: Equatable, Sendable {
   let pattern: String
+  /// Whether the pattern is a text and no regular expression.
+  let isLiteral: Bool
   /// Whether it can match without taking a character.
   let canBeEmpty: Bool
   /// The bytes that a match that is not empty begins with, or some more.
@@ -14,23 +16,26 @@ struct BoundedRegex: Equatable, Sendable {
   let expanded: RegexProgram
 
   init(_ pattern: String) throws(RegexError) {
-    try self.init(pattern, RegexParser.parse(pattern))
+    try self.init(pattern, RegexParser.parse(pattern), isLiteral: false)
   }
 
   /// Finds a text, which is not empty.
   init(literal text: String) throws(RegexError) {
-    try self.init(text, .sequence(text.unicodeScalars.map { .set(ScalarSet($0)) }))
+    try self.init(text, .sequence(text.unicodeScalars.map { .set(ScalarSet($0)) }), isLiteral: true)
   }
 
-  private init(_ pattern: String, _ node: RegexNode) throws(RegexError) {
+  private init(_ pattern: String, _ node: RegexNode, isLiteral: Bool) throws(RegexError) {
     self.pattern = pattern
+    self.isLiteral = isLiteral
     canBeEmpty = node.canBeEmpty
     firstBytes = node.firstBytes
     program = try RegexProgram(node, usesRuns: true)
     expanded = try RegexProgram(node, usesRuns: false)
   }
 
-  static func == (a: BoundedRegex, b: BoundedRegex) -> Bool { a.pattern.utf8.elementsEqual(b.pattern.utf8) }
+  static func == (a: BoundedRegex, b: BoundedRegex) -> Bool {
+    a.isLiteral == b.isLiteral && a.pattern.utf8.elementsEqual(b.pattern.utf8)
+  }
 
   /// All matches from left to right, as Oniguruma's Rust bindings iterate over them: none overlaps another, and an
   /// empty one does not follow another at once.

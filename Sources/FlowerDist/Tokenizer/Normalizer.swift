@@ -11,12 +11,10 @@ struct Normalizer: Equatable, Sendable {
 
   struct Replacement: Equatable, Sendable {
     var pattern: BoundedRegex
-    /// Whether the pattern is a text and no regular expression.
-    var isLiteral: Bool
     var content: String
   }
 
-  /// A text must not get longer than so many times its length by what replaces and precedes its parts.
+  /// A text must not get longer than so many times its length.
   static let growthLimit = 4096
 
   var steps: [Step] = []
@@ -24,16 +22,28 @@ struct Normalizer: Equatable, Sendable {
   static let none = Normalizer()
   static let nfc = Normalizer(steps: [.unicode(.nfc)])
 
-  /// How many times longer `prepend` and `replace` can make a text; `nil` beyond `growthLimit`.
+  /// How many times longer the steps can make a text, in bytes; `nil` beyond `growthLimit`.
   var growth: Int? {
     var growth = 1
+    // What is in one form does not get longer by the same again, until something new is written into it.
+    var (form, letters) = (1, 1)
     for step in steps {
-      let factor =
-        switch step {
-        case .unicode, .lowercase: 1
-        case .prepend(let text): 1 + text.utf8.count
-        case .replace(let replacement): max(1, replacement.content.utf8.count)
-        }
+      let factor: Int
+      switch step {
+      case .unicode(let next):
+        factor = (max(next.growth, form) + form - 1) / form
+        form = max(next.growth, form)
+      case .lowercase:
+        // Ⱥ (U+023A) has two bytes, ⱥ (U+2C65) three.
+        factor = 2 / letters
+        letters = 2
+      case .prepend(let text):
+        factor = 1 + text.utf8.count
+        (form, letters) = (1, 1)
+      case .replace(let replacement):
+        factor = max(1, replacement.content.utf8.count)
+        (form, letters) = (1, 1)
+      }
       let (product, overflow) = growth.multipliedReportingOverflow(by: factor)
       guard !overflow, product <= Self.growthLimit else { return nil }
       growth = product

@@ -2,9 +2,9 @@
 ///
 /// It backtracks, as the expression's meaning demands (the first alternative that leads to a match). What would be
 /// exponential on a hostile expression is not: once the work is out of proportion to the text, the matcher notes for each
-/// split and place that nothing came of it (there is no state beside these two), and never goes there twice. What a
-/// lookahead or an atomic group found is noted likewise. So the worst case is O(instructions² · bytes) time, and
-/// splits · bytes bits of memory, 128 bytes for each byte of the text, besides what lookaheads and atomic groups found.
+/// split and place that nothing came of it (there is no state beside these two), and never goes there twice. That a
+/// lookahead was right, or where an atomic group ended, is noted likewise, of every split on the way. So the worst case is
+/// O(instructions² · bytes) time, and `RegexProgram.noteLimit` bits of memory for each byte of the text, which are 128 bytes.
 struct RegexMatcher {
   private let regex: BoundedRegex
   /// Without notes, for each byte of the text.
@@ -49,7 +49,7 @@ struct RegexMatcher {
     if memo == nil {
       let end = run(regex.program, from: 0, at: start, in: text)
       if !isExhausted(text) { return end }
-      memo = Memo(splits: regex.expanded.splitCount, positions: text.count + 1)
+      memo = Memo(regex.expanded, positions: text.count + 1)
     }
     return run(regex.expanded, from: 0, at: start, in: text)
   }
@@ -101,11 +101,11 @@ struct RegexMatcher {
           break
         }
         if memo != nil {
-          let key = memo!.key(split: split.index, position: position)
-          if let known = memo!.ends[key] {
+          if let known = memo!.end(split: split.index, position: position) {
             end = known
             break
           }
+          let key = memo!.key(split: split.index, position: position)
           guard memo!.visit(key) else {
             hasFailed = true
             break
@@ -150,7 +150,7 @@ struct RegexMatcher {
       // The way here did not fail. What is a part of the expression ends there whenever it comes here again.
       for key in trail[trailBase...] {
         memo!.leave(key)
-        if first > 0 { memo!.ends[key] = end }
+        memo!.note(key, end: end)
       }
     }
     trail.removeSubrange(trailBase...)
@@ -162,26 +162,65 @@ extension RegexMatcher {
   /// What is known of splits at places of the text.
   private struct Memo {
     private let positions: Int
-    private var visited: [UInt64]
-    /// Where lookaheads and atomic groups end.
-    var ends: [Int: Int] = [:]
+    private let parts: [RegexProgram.Part]
+    private var visited: BitSet
+    /// Whether a lookahead came to an end from here.
+    private var isFound: BitSet
+    /// One more than where an atomic group ended from here; 0 where that is not known.
+    private var ends: [UInt32]
 
-    init(splits: Int, positions: Int) {
+    init(_ program: borrowing RegexProgram, positions: Int) {
       self.positions = positions
-      visited = Array(repeating: 0, count: splits * positions / 64 + 1)
+      parts = program.parts
+      visited = BitSet(count: program.parts.count * positions)
+      isFound = BitSet(count: program.lookaheadSplits * positions)
+      ends = Array(repeating: 0, count: program.atomicSplits * positions)
     }
 
     func key(split: Int, position: Int) -> Int { split * positions + position }
 
     /// `false` if it was visited: it has failed.
-    mutating func visit(_ key: Int) -> Bool {
-      let bit: UInt64 = 1 << UInt64(key & 63)
-      guard visited[key >> 6] & bit == 0 else { return false }
-      visited[key >> 6] |= bit
+    mutating func visit(_ key: Int) -> Bool { visited.insert(key) }
+    mutating func leave(_ key: Int) { visited.remove(key) }
+
+    /// Where the group around a split is known to end, of a lookahead any place.
+    func end(split: Int, position: Int) -> Int? {
+      switch parts[split] {
+      case .whole: return nil
+      case .lookahead(let number): return isFound.contains(number * positions + position) ? position : nil
+      case .atomic(let number):
+        let end = ends[number * positions + position]
+        return end > 0 ? Int(end) - 1 : nil
+      }
+    }
+
+    mutating func note(_ key: Int, end: Int) {
+      let (split, position) = key.quotientAndRemainder(dividingBy: positions)
+      switch parts[split] {
+      case .whole: break
+      case .lookahead(let number): _ = isFound.insert(number * positions + position)
+      case .atomic(let number): ends[number * positions + position] = UInt32(end + 1)
+      }
+    }
+  }
+
+  private struct BitSet {
+    private var words: [UInt64]
+
+    init(count: Int) { words = Array(repeating: 0, count: count / 64 + 1) }
+
+    func contains(_ index: Int) -> Bool { words[index >> 6] & Self.bit(index) != 0 }
+
+    /// `false` if it was there.
+    mutating func insert(_ index: Int) -> Bool {
+      guard !contains(index) else { return false }
+      words[index >> 6] |= Self.bit(index)
       return true
     }
 
-    mutating func leave(_ key: Int) { visited[key >> 6] &= ~(1 << UInt64(key & 63)) }
+    mutating func remove(_ index: Int) { words[index >> 6] &= ~Self.bit(index) }
+
+    private static func bit(_ index: Int) -> UInt64 { 1 << UInt64(index & 63) }
   }
 }
 

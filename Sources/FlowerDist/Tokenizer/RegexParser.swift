@@ -317,7 +317,7 @@ struct RegexParser {
   private mutating func hexadecimal(digits: Int?, _ start: Int) throws(RegexError) -> Unicode.Scalar {
     var value: UInt32 = 0
     var count = 0
-    while count < digits ?? 6, let digit = peek.flatMap({ Character($0).hexDigitValue }) {
+    while count < digits ?? 8, let next = peek, next.isASCII, let digit = Character(next).hexDigitValue {
       value = value << 4 | UInt32(digit)
       count += 1
       position += 1

@@ -2,6 +2,8 @@
 struct RegexProgram: Sendable {
   /// A compiled expression of more instructions is refused.
   static let sizeLimit = 1024
+  /// Bits that the matcher may note for each place of a text.
+  static let noteLimit = 1024
 
   enum Instruction: Sendable {
     /// One character of a set.
@@ -31,16 +33,61 @@ struct RegexProgram: Sendable {
     var index: Int
   }
 
+  /// What the matcher has to know of a split where the way from it has led to an end.
+  enum Part: Sendable {
+    /// Nothing: that is a match, and the search is over.
+    case whole
+    /// That there is one; its number among these.
+    case lookahead(Int)
+    /// Which one; its number among these.
+    case atomic(Int)
+  }
+
   private(set) var instructions: [Instruction] = []
   private(set) var sets: [ScalarSet] = []
   private(set) var filters: [ByteSet] = []
-  private(set) var splitCount = 0
+  /// What each split is a part of: the innermost lookahead or atomic group.
+  private(set) var parts: [Part] = []
+  private(set) var lookaheadSplits = 0
+  private(set) var atomicSplits = 0
+  /// What is being emitted.
+  private var group = Group.whole
+
+  private enum Group { case whole, lookahead, atomic }
 
   /// - Parameter usesRuns: whether a greedy repetition of one set is one `run` instead of splits.
-  /// - Throws: if it has more than `sizeLimit` instructions.
+  /// - Throws: if it has more than `sizeLimit` instructions, or more than `noteLimit` bits are to be noted of a place.
   init(_ node: RegexNode, usesRuns: Bool) throws(RegexError) {
     try emit(node, usesRuns)
     try append(.accept)
+    // Whether it has failed, whether it has led to an end, and to which.
+    guard parts.count + lookaheadSplits + 32 * atomicSplits <= Self.noteLimit else {
+      throw RegexError(
+        feature: "more than \(Self.noteLimit / 33) choices in atomic groups when their repetitions are written out",
+        character: 1)
+    }
+  }
+
+  private mutating func appendPart() {
+    switch group {
+    case .whole: parts.append(.whole)
+    case .lookahead:
+      parts.append(.lookahead(lookaheadSplits))
+      lookaheadSplits += 1
+    case .atomic:
+      parts.append(.atomic(atomicSplits))
+      atomicSplits += 1
+    }
+  }
+
+  /// Emits what is within a group.
+  private mutating func emit(
+    in inner: Group, _ body: (inout RegexProgram) throws(RegexError) -> Void
+  ) throws(RegexError) {
+    let outer = group
+    group = inner
+    try body(&self)
+    group = outer
   }
 
   private mutating func append(_ instruction: Instruction) throws(RegexError) {
@@ -65,8 +112,8 @@ struct RegexProgram: Sendable {
       filters.append(node.firstBytes)
     }
     try append(
-      .split(Split(first: 0, second: 0, filter: filter, filtersSecond: filtersSecond, index: splitCount)))
-    splitCount += 1
+      .split(Split(first: 0, second: 0, filter: filter, filtersSecond: filtersSecond, index: parts.count)))
+    appendPart()
     return instructions.count - 1
   }
 
@@ -97,7 +144,7 @@ struct RegexProgram: Sendable {
     case .lookahead(let node, let isNegated):
       let start = instructions.count
       try append(.accept)
-      try emit(node, usesRuns)
+      try emit(in: .lookahead) { (program) throws(RegexError) in try program.emit(node, usesRuns) }
       try append(.accept)
       instructions[start] = .lookahead(isNegated: isNegated, next: instructions.count)
     case .atomic(let node): try emitAtomic { (program) throws(RegexError) in try program.emit(node, usesRuns) }
@@ -119,7 +166,7 @@ struct RegexProgram: Sendable {
   ) throws(RegexError) {
     let start = instructions.count
     try append(.accept)
-    try body(&self)
+    try emit(in: .atomic, body)
     try append(.accept)
     instructions[start] = .atomic(next: instructions.count)
   }

@@ -30,7 +30,7 @@ extension Tokenizer {
     // These are kept as the normalizer makes them.
     let normalized = addedTokens.reduce(0) { $0 + ($1.isNormalized ? $1.content.utf8.count : 0) }
     guard normalized <= (1 << 26) / (normalizer.growth ?? Normalizer.growthLimit) else {
-      throw try file["normalizer"].expected("replacements that make the added tokens less than 64 MiB long")
+      throw try file["normalizer"].expected("steps that make the added tokens less than 64 MiB long")
     }
     self.init(
       vocabulary: vocabulary, merges: try Self.merges(model["merges"], vocabulary), preTokenizer: preTokenizer,
@@ -140,7 +140,7 @@ extension Normalizer {
   fileprivate init(_ field: JSONField) throws {
     self.init(steps: field.isPresent ? try Self.steps(field) : [])
     guard growth != nil else {
-      throw field.expected("replacements that make a text at most \(Self.growthLimit) times longer")
+      throw field.expected("steps that make a text at most \(Self.growthLimit) times longer")
     }
   }
 
@@ -158,10 +158,10 @@ extension Normalizer {
       return [.prepend(try field["prepend"].string())]
     case "Replace":
       try field.allow(["type", "pattern", "content"])
-      let (regex, isLiteral) = try field["pattern"].pattern()
+      let regex = try field["pattern"].pattern()
       if regex.canBeEmpty { throw try field["pattern"].expected("a pattern that matches something") }
       let content = try field["content"].string()
-      return [.replace(Replacement(pattern: regex, isLiteral: isLiteral, content: content))]
+      return [.replace(Replacement(pattern: regex, content: content))]
     default:
       let forms = UnicodeForm.allCases.map { "\"\($0.rawValue)\", " }.joined()
       throw type.expected("\(forms)\"Lowercase\", \"Prepend\", \"Replace\" or \"Sequence\"")
@@ -214,10 +214,10 @@ extension PreTokenizer {
       return [.split(TextSplit(.punctuation, try field["behavior"].behavior(default: .isolated)))]
     case "Split":
       try field.allow(["type", "pattern", "behavior", "invert"])
-      let (regex, isLiteral) = try field["pattern"].pattern()
+      let regex = try field["pattern"].pattern()
       let behavior = try field["behavior"].behavior()
       let isInverted = try field["invert"].bool(default: false)
-      if isLiteral { return [.split(TextSplit(.text(regex), behavior, isInverted: isInverted))] }
+      if regex.isLiteral { return [.split(TextSplit(.text(regex), behavior, isInverted: isInverted))] }
       do {
         return [.split(try TextSplit(regex, behavior, isInverted: isInverted))]
       } catch {
@@ -261,13 +261,13 @@ extension JSONField {
   }
 
   /// `{"Regex": "…"}` or `{"String": "…"}`.
-  fileprivate func pattern() throws -> (BoundedRegex, isLiteral: Bool) {
+  fileprivate func pattern() throws -> BoundedRegex {
     try allow(["Regex", "String"])
     guard try object().count == 1 else { throw expected("{\"Regex\": …} or {\"String\": …}") }
     let (regex, literal) = (try self["Regex"], try self["String"])
     do throws(RegexError) {
-      if let text = regex.value?.string { return (try BoundedRegex(text), false) }
-      if let text = literal.value?.string, !text.isEmpty { return (try BoundedRegex(literal: text), true) }
+      if let text = regex.value?.string { return try BoundedRegex(text) }
+      if let text = literal.value?.string, !text.isEmpty { return try BoundedRegex(literal: text) }
     } catch {
       throw (regex.value == nil ? literal : regex).expected(error)
     }

@@ -83,7 +83,7 @@ extension Normalizer.Step {
     case .replace(let replacement):
       [
         "type": "Replace",
-        "pattern": [replacement.isLiteral ? "String" : "Regex": JSON(replacement.pattern.pattern)],
+        "pattern": [replacement.pattern.isLiteral ? "String" : "Regex": JSON(replacement.pattern.pattern)],
         "content": JSON(replacement.content),
       ]
     }

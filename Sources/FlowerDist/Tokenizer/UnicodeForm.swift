@@ -14,6 +14,10 @@ enum UnicodeForm: String, CaseIterable, Sendable {
   private var isCompatible: Bool { self == .nfkc || self == .nfkd }
   private var isComposed: Bool { self == .nfc || self == .nfkc }
 
+  /// How many times longer it makes a text of UTF-8 at most (UAX #15, "Maximum expansion factors"): U+0390 in NFD, U+1D160
+  /// in NFC, U+FDFA in both others.
+  var growth: Int { isCompatible ? 11 : 3 }
+
   /// - Parameter text: valid UTF-8.
   func normalize(_ text: [UInt8]) -> [UInt8] {
     // ASCII is in all forms. Below U+0300, which begins with the byte CC, nothing is a mark or composed of two.

@@ -55,7 +55,7 @@ public struct RunSetup {
       transformer.mergeAdapter()
       base = nil
     }
-    sharesWeights = host != nil
+    sharesWeights = transformer.weights.isShared
     sideFiles = model?.sideFiles
     // The checkpoints of a run from random weights say nothing of a base, the first as well as the later ones.
     baseType = recipe.model.path == nil ? nil : model?.baseType
@@ -67,9 +67,19 @@ public struct RunSetup {
   /// The directory of the model that a recipe's adapters are trained for; `nil` where it asks for none.
   ///
   /// A run that goes on follows its recipe, wherever the model was before: its digest tells whether it is the same.
+  /// - Throws: `FlowerError` of kind `usage` for a directory that the adapter's file cannot name, `data` as
+  ///   ``Adapter/base(of:)``.
   static func adapted(_ recipe: Recipe) throws -> String? {
     guard recipe.lora.rank > 0, let path = recipe.model.path else { return nil }
-    return Adapter.isHeld(by: path) ? try Adapter.base(of: path) : path
+    let base = Adapter.isHeld(by: path) ? try Adapter.base(of: path) : path
+    // Every checkpoint says it, and must be readable again.
+    guard Adapter.canName(base) else {
+      throw FlowerError(
+        .usage,
+        "model.path: expected a directory of \(Adapter.longestName) printable bytes at most, because the adapter's files"
+          + " name it; found \(base.quoted)")
+    }
+    return base
   }
 
   /// Gives the model the adapters that the recipe asks for: those that it has, or new ones.
