@@ -87,11 +87,9 @@ struct Evaluate: ParsableCommand {
     settings.split = split
     settings.examples = examples ?? recipe.examples
     settings.exact = exact
-    settings.decoding = recipe.decoding
-    settings.decoding.score = score ?? recipe.decoding.score
-    settings.decoding.lengthPenalty = lengthPenalty ?? recipe.decoding.lengthPenalty
-    settings.decoding.guidance = guidance ?? recipe.decoding.guidance
-    settings.decoding.temperature = temperature ?? recipe.decoding.temperature
+    settings.decoding = Decoding(
+      score: score ?? recipe.score, lengthPenalty: lengthPenalty ?? recipe.lengthPenalty,
+      guidance: guidance ?? recipe.guidance, temperature: temperature ?? recipe.temperature)
     settings.beam = beam ?? (settings.decoding.score == .published ? Decoding.publishedBeam : recipe.beam)
     settings.excludeHistory = excludeHistory ?? recipe.excludeHistory
     let run = try EvaluationRun(served.catalogue, LanguageModel(served.transformer), ranks, settings)

@@ -222,8 +222,16 @@ public struct Recipe: Equatable, Sendable {
     public var excludeHistory = false
     /// Number of test examples, the first n of a fixed permutation; 0: all.
     public var examples = 0
-    public var decoding = Decoding()
+    /// What follows says how lists are made (``Decoding``); validation ranks by log π.
+    public var score = Decoding.Score.policy
+    public var lengthPenalty = 0.0
+    public var guidance = 1.0
+    public var temperature = 1.0
 
     public init() {}
+
+    public var decoding: Decoding {
+      Decoding(score: score, lengthPenalty: lengthPenalty, guidance: guidance, temperature: temperature)
+    }
   }
 }

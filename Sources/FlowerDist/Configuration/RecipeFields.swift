@@ -93,10 +93,10 @@ extension RecipeField {
     RecipeField("evaluation.beam", \.evaluation.beam, .within(20...65_536)),
     RecipeField("evaluation.exclude_history", \.evaluation.excludeHistory),
     RecipeField("evaluation.examples", \.evaluation.examples, .within(0...10_000_000)),
-    RecipeField("evaluation.score", \.evaluation.decoding.score),
-    RecipeField("evaluation.length_penalty", \.evaluation.decoding.lengthPenalty, .within(0...Decoding.lengthPenaltyLimit)),
-    RecipeField("evaluation.guidance", \.evaluation.decoding.guidance, .within(0...1)),
-    RecipeField("evaluation.temperature", \.evaluation.decoding.temperature, .above(0, upTo: Decoding.temperatureLimit)),
+    RecipeField("evaluation.score", \.evaluation.score),
+    RecipeField("evaluation.length_penalty", \.evaluation.lengthPenalty, .within(0...Decoding.lengthPenaltyLimit)),
+    RecipeField("evaluation.guidance", \.evaluation.guidance, .within(0...1)),
+    RecipeField("evaluation.temperature", \.evaluation.temperature, .above(0, upTo: Decoding.temperatureLimit)),
   ]
 
   /// The sections' names, in order.

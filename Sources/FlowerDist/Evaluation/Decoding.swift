@@ -8,17 +8,24 @@ public struct Decoding: Equatable, Sendable {
     case published
   }
 
-  public var score = Score.policy
+  public var score: Score
   /// α: titles are ranked by score / length^α, the length being tokens and ⊤ (and, if `published`, an end token). 0 is what
   /// D3 asks for (Bao et al. 2024, "Decoding matters"): a division by the length favours titles of many forced tokens.
-  public var lengthPenalty = 0.0
+  public var lengthPenalty: Double
   /// g: titles are ranked by g · log π + (1 − g) · log of the share of a preference score, which splits over the tokens as
   /// rewards do (D3's text-free assistant); 1 leaves the score out.
-  public var guidance = 1.0
+  public var guidance: Double
   /// Of sampled lists, at every choice.
-  public var temperature = 1.0
+  public var temperature: Double
 
-  public init() {}
+  public init(
+    score: Score = .policy, lengthPenalty: Double = 0, guidance: Double = 1, temperature: Double = 1
+  ) {
+    self.score = score
+    self.lengthPenalty = lengthPenalty
+    self.guidance = guidance
+    self.temperature = temperature
+  }
 
   static let lengthPenaltyLimit = 10.0
   static let temperatureLimit = 1000.0
