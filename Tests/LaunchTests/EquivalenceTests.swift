@@ -57,7 +57,8 @@ extension LaunchTests {
       let data = ["data.generated_examples=30"] + Self.histories.dropFirst() + ["checkpoint.every=10"]
       try await workspace.succeed(ranks: 1, name: "start", data + ["objective.name=sft", "training.steps=10"])
       // 20 steps of 8 are several epochs of what is left for training.
-      let overrides = data + way.overrides + ["model.path=\(workspace.checkpoint(10, of: "start"))", "training.steps=20"]
+      let start = "model.path=\(workspace.checkpoint(10, of: "start"))"
+      let overrides = data + way.overrides + [start, "training.steps=20"]
       for ranks in 1...3 { try await workspace.succeed(ranks: ranks, name: "on-\(ranks)", overrides) }
       let expected = try workspace.weights("on-1", step: 20)
       for ranks in 2...3 { #expect(try workspace.weights("on-\(ranks)", step: 20) == expected) }

@@ -88,8 +88,8 @@ struct RecipeRule: Sendable {
   private static let reference: [RecipeRule] = [
     RecipeRule(
       \.objective.name, \.objective.reference, \.model.path,
-      unless: "objective.name dpo, s_dpo, dmpo, rose_po, ppo and grpo need objective.reference, or model.path, the model that"
-        + " the policy is held to"
+      unless: "objective.name dpo, s_dpo, dmpo, rose_po, ppo and grpo need objective.reference or model.path, the model"
+        + " that the policy is held to"
     ) { !$0.objective.name.hasReference || $0.objective.reference != nil || $0.model.path != nil },
     RecipeRule(
       \.objective.labelSmoothing, \.objective.name,

@@ -41,7 +41,8 @@ public struct EvaluationRun {
       )
     }
     if options.exact, options.decoding.score == .published {
-      throw FlowerError(.usage, "--exact ranks by the policy over the catalogue; expected a beam with --score published")
+      throw FlowerError(
+        .usage, "--exact ranks by the policy over the catalogue; expected a beam with --score published")
     }
     self.catalogue = catalogue
     evaluator = Evaluator(catalogue, language)

@@ -7,7 +7,8 @@ extension Evaluator {
   ///   - exact: by the score of every title instead of a beam's; not for the published score.
   ///   - guides: one for each prompt, where the decoding is guided.
   public func best(
-    _ prompts: [[Int32]], _ decoding: Decoding, exact: Bool, beam: Int, guides: [Guide]?, excluding excluded: [Set<Int32>]
+    _ prompts: [[Int32]], _ decoding: Decoding, exact: Bool, beam: Int, guides: [Guide]?,
+    excluding excluded: [Set<Int32>]
   ) -> [[Ranked]] {
     if decoding.score == .published {
       return prompts.indices.chunks(of: Self.promptsAtOnce).flatMap { range in
@@ -16,11 +17,11 @@ extension Evaluator {
           lengthPenalty: decoding.lengthPenalty)
       }
     }
-    func length(_ leaf: Int32) -> Double { Double(catalogue.tree.depth[Int(catalogue.tree.leafNode[Int(leaf)])]) + 1 }
+    let tree = catalogue.tree
     func penalized(_ ranked: Ranked) -> Ranked {
-      decoding.lengthPenalty == 0
-        ? ranked
-        : Ranked(leaf: ranked.leaf, logProbability: ranked.logProbability / pow(length(ranked.leaf), decoding.lengthPenalty))
+      if decoding.lengthPenalty == 0 { return ranked }
+      let length = Double(tree.depth[Int(tree.leafNode[Int(ranked.leaf)])]) + 1
+      return Ranked(leaf: ranked.leaf, logProbability: ranked.logProbability / pow(length, decoding.lengthPenalty))
     }
     if exact {
       return self.exact(prompts).enumerated().map { prompt, logProbabilities in

@@ -30,7 +30,8 @@ struct PreferencePairs {
     }
     self.below = below
     func nothing(_ problem: String) -> FlowerError {
-      FlowerError(.data, "\(catalogue.dataset.name): \(problem), so objective.name \(recipe.name.rawValue) has no pairs")
+      FlowerError(
+        .data, "\(catalogue.dataset.name): \(problem), so objective.name \(recipe.name.rawValue) has no pairs")
     }
     if weights.count < 2 { throw nothing("has one title only") }
     if let last = below.last, last == 0 { throw nothing("all titles are equally popular") }
