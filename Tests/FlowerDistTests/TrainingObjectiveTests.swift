@@ -94,7 +94,7 @@ import Testing
           case .balance(.detailed): residuals.map { d in d.reduce(0) { $0 + $1 * $1 } / Double(d.count) }
           case .balance(.logVariance): ends.map { ($0 - mean) * ($0 - mean) }
           case .soft: steps.map { $0.reduce(0) { $0 + $1.cross } }
-          case .preference, .policyGradient: [.nan]
+          case .preference, .policyGradient: preconditionFailure("measured against a reference")
           }
         let wanted = (supervised.reduce(0, +) / Double(supervised.count), terms.reduce(0, +) / 4)
         #expect(abs(output.supervised[prompt] - wanted.0) < 1e-12)

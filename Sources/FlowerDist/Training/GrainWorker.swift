@@ -69,7 +69,7 @@ final class GrainWorker {
 
     let draws: [[Int]]
     let logProbabilities: [Double]
-    if objective.usesFlow, recipe.trajectories.source == .policy {
+    if objective.usesFlow, pairs == nil, recipe.trajectories.source == .policy {
       let depth = Int(catalogue.tree.depth.max()!)
       let rows = titles.forest.rowCount + examples.count * recipe.trajectories.count * depth
       language.begin(rows: rows, queries: rows, training: training)
