@@ -46,6 +46,18 @@ struct Evaluate: ParsableCommand {
   @Flag(inversion: .prefixedNo, help: "Leave titles of the history out. (default: no; of a run, as its recipe says)")
   var excludeHistory: Bool?
 
+  @Option(help: "policy, or published: over the whole vocabulary, as other programs do. Of a run, as its recipe says.")
+  var score: Decoding.Score?
+
+  @Option(help: "Rank by score / length^this. (default: 0; of a run, as its recipe says)")
+  var lengthPenalty: Double?
+
+  @Option(help: "Weight of the policy against the preference score. (default: 1; of a run, as its recipe says)")
+  var guidance: Double?
+
+  @Option(help: "Temperature of sampled lists. (default: 1; of a run, as its recipe says)")
+  var temperature: Double?
+
   @Flag(help: "Print all metrics of the model, not only those at 10.")
   var details = false
 
@@ -54,7 +66,17 @@ struct Evaluate: ParsableCommand {
 
   func validate() throws {
     if let examples, examples < 0 { throw ValidationError("--examples: expected 0 or more, found \(examples)") }
-    if let beam, !(20...1000 ~= beam) { throw ValidationError("--beam: expected 20 to 1000, found \(beam)") }
+    let least = score == .published ? Decoding.publishedBeam : 20
+    if let beam, !(least...1000 ~= beam) { throw ValidationError("--beam: expected \(least) to 1000, found \(beam)") }
+    if let lengthPenalty, !(0...10 ~= lengthPenalty) {
+      throw ValidationError("--length-penalty: expected 0 to 10, found \(lengthPenalty)")
+    }
+    if let guidance, !(0...1 ~= guidance) {
+      throw ValidationError("--guidance: expected 0 to 1, found \(guidance)")
+    }
+    if let temperature, !(temperature > 0 && temperature <= 1000) {
+      throw ValidationError("--temperature: expected above 0, at most 1000, found \(temperature)")
+    }
   }
 
   func run() throws {
@@ -65,7 +87,10 @@ struct Evaluate: ParsableCommand {
     settings.split = split
     settings.examples = examples ?? recipe.examples
     settings.exact = exact
-    settings.beam = beam ?? recipe.beam
+    settings.decoding = Decoding(
+      score: score ?? recipe.score, lengthPenalty: lengthPenalty ?? recipe.lengthPenalty,
+      guidance: guidance ?? recipe.guidance, temperature: temperature ?? recipe.temperature)
+    settings.beam = beam ?? (settings.decoding.score == .published ? Decoding.publishedBeam : recipe.beam)
     settings.excludeHistory = excludeHistory ?? recipe.excludeHistory
     let run = try EvaluationRun(served.catalogue, LanguageModel(served.transformer), ranks, settings)
     let rows = try run.run(name: runName(options.model))
@@ -79,6 +104,7 @@ struct Evaluate: ParsableCommand {
 }
 
 extension Dataset.Split: ExpressibleByArgument {}
+extension Decoding.Score: ExpressibleByArgument {}
 
 /// The last part of a path, without a trailing slash.
 func runName(_ path: String) -> String { path.split(separator: "/").last.map { String($0) } ?? path }

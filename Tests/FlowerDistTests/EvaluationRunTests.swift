@@ -215,13 +215,13 @@ private struct Served {
 @Suite struct ValidationTests {
   private func validation(
     _ served: Served, _ metric: Recipe.Validation.Metric, _ ranks: any Communicator
-  ) -> Validation {
+  ) throws -> Validation {
     var recipe = Recipe()
     recipe.validation.metric = metric
     recipe.validation.examples = 13
     return Validation(
       recipe: recipe, catalogue: served.catalogue, evaluator: Evaluator(served.catalogue, served.language),
-      worker: GrainWorker(served.catalogue, served.language, recipe), communicator: ranks)
+      worker: try GrainWorker(served.catalogue, served.language, recipe), communicator: ranks)
   }
 
   @Test(arguments: [Recipe.Validation.Metric.hrAt10, .ndcgAt10, .loss]) func repeatsItself(
@@ -229,7 +229,7 @@ private struct Served {
   ) throws {
     let results = try [1, 3].flatMap { size in
       try InMemoryRanks.run(size) { ranks in
-        let validation = self.validation(try Served(), metric, ranks)
+        let validation = try self.validation(try Served(), metric, ranks)
         return [try validation.run(), try validation.run()]
       }
     }

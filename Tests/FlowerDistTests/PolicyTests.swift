@@ -165,6 +165,96 @@ private struct Policy {
     }
   }
 
+  /// Every title's score as other programs count it: over the whole vocabulary, over length to a power, with a guide.
+  @Test(arguments: [(0, 1), (1, 1), (0.5, 0.6)] as [(Double, Double)]) func publishedScores(
+    lengthPenalty: Double, guidance: Double
+  ) throws {
+    let policy = try Policy()
+    let tree = policy.tree
+    let model = ReferenceTransformer(policy.language.transformer)
+    let rewards = TokenRewards(tree, weights: (0..<tree.leafCount).map { Double(1 + $0 * 5 % 7) })
+    let guides = Policy.prompts.map { _ in Evaluator.Guide(rewards, guidance: guidance) }
+    let decoding = Decoding(score: .published, lengthPenalty: lengthPenalty, guidance: guidance)
+    let excluded = Policy.prompts.indices.map { Set([Int32($0)]) }
+    let beams = Evaluator(policy.catalogue, policy.language).best(
+      Policy.prompts, decoding, exact: false, beam: 20, guides: guidance < 1 ? guides : nil, excluding: excluded)
+    for (prompt, ranked) in beams.enumerated() {
+      let scores = (0..<tree.leafCount).map { leaf in
+        var (sequence, sum) = (Policy.prompts[prompt], 0.0)
+        let title = tree.title(ofLeaf: leaf) + [tree.terminator]
+        for token in title {
+          let logits = model.logits(sequence).last!
+          sum += logits[Int(token)] - log(logits.reduce(0) { $0 + exp($1) })
+          sequence.append(token)
+        }
+        let guided = guidance * sum + (1 - guidance) * log(rewards.target[leaf])
+        return guided / pow(Double(title.count + 1), lengthPenalty)
+      }
+      let top = Evaluator.top(scores, count: 20, excluding: excluded[prompt])
+      #expect(ranked.map(\.leaf) == top.map(\.leaf))
+      expectAgreement(ranked.map(\.logProbability), top.map(\.logProbability), tolerance: 2e-5)
+    }
+  }
+
+  /// A beam that leaves some out, token by token: what is kept has its own score, and no more than asked for.
+  @Test func aSmallPublishedBeam() throws {
+    let policy = try Policy()
+    let evaluator = Evaluator(policy.catalogue, policy.language)
+    let none = Policy.prompts.map { _ in Set<Int32>() }
+    func published(_ beam: Int) -> [[Evaluator.Ranked]] {
+      evaluator.best(
+        Policy.prompts, Decoding(score: .published), exact: false, beam: beam, guides: nil, excluding: none)
+    }
+    for (few, all) in zip(published(2), published(20)) {
+      #expect(few.count == 2 && few[0] >= few[1])
+      for ranked in few {
+        let same = try #require(all.first { $0.leaf == ranked.leaf })
+        #expect(abs(same.logProbability - ranked.logProbability) < 1e-5)
+      }
+    }
+  }
+
+  @Test(arguments: [0, 0.8], [1, 0.4]) func exactAndBeamRankAlike(lengthPenalty: Double, guidance: Double) throws {
+    let policy = try Policy()
+    let tree = policy.tree
+    let evaluator = Evaluator(policy.catalogue, policy.language)
+    let rewards = TokenRewards(tree, weights: (0..<tree.leafCount).map { Double(1 + $0 * 5 % 7) })
+    let guides = Policy.prompts.map { _ in Evaluator.Guide(rewards, guidance: guidance) }
+    let decoding = Decoding(lengthPenalty: lengthPenalty, guidance: guidance)
+    let excluded = Policy.prompts.indices.map { Set([Int32($0)]) }
+    let lists = [false, true].map { exact in
+      evaluator.best(
+        Policy.prompts, decoding, exact: exact, beam: 20, guides: guidance < 1 ? guides : nil, excluding: excluded)
+    }
+    let exact = evaluator.exact(Policy.prompts)
+    for prompt in Policy.prompts.indices {
+      #expect(lists[0][prompt].map(\.leaf) == lists[1][prompt].map(\.leaf))
+      for ranked in lists.map({ $0[prompt] }) {
+        let expected = ranked.map { entry in
+          let leaf = Int(entry.leaf)
+          let guided = guidance * exact[prompt][leaf] + (1 - guidance) * log(rewards.target[leaf])
+          return guided / pow(Double(tree.title(ofLeaf: leaf).count + 1), lengthPenalty)
+        }
+        expectAgreement(ranked.map(\.logProbability), expected, tolerance: 1e-5)
+        #expect(zip(expected, expected.dropFirst()).allSatisfy { $0 >= $1 - 1e-5 })
+      }
+    }
+  }
+
+  @Test(arguments: [0.5, 1.5]) func temperatures(temperature: Double) throws {
+    let policy = try Policy()
+    let evaluator = Evaluator(policy.catalogue, policy.language)
+    let exact = evaluator.exact(Policy.prompts, temperature: temperature)
+    let samples = evaluator.samples(Policy.prompts, first: 0, count: 5000, seed: 3, temperature: temperature)
+    for prompt in Policy.prompts.indices {
+      let expected = policy.distribution(Policy.prompts[prompt], temperature: temperature)
+      expectAgreement(exact[prompt].map { exp($0) }, expected, tolerance: 1e-5)
+      var counts = [Int](repeating: 0, count: expected.count)
+      for leaf in samples[prompt] { counts[Int(leaf)] += 1 }
+      #expect(chiSquareDeviate(counts, expected) < 4)
+    }
+  }
+
   @Test func everythingIsExcluded() throws {
     let policy = try Policy()
     let all = Set(0..<Int32(policy.tree.leafCount))

@@ -184,6 +184,8 @@ private let valid = """
     (wrong: "optimizer.learning_rate=nan", right: "optimizer.learning_rate=1"),
     (wrong: "name=../x", right: "name=x..y"),
     (wrong: "evaluation.beam=10", right: "evaluation.beam=20"),
+    (wrong: "objective.label_smoothing=0.5", right: "objective.rejected=null"),
+    (wrong: "evaluation.guidance=1.1", right: "evaluation.score=published"),
   ])
   func refusedAlone(wrong: String, right: String) throws {
     _ = try Recipe.read(yaml: valid, file: "r.yaml", overrides: [right])
@@ -204,6 +206,18 @@ private let valid = """
     #expect(problems(valid, "objective.flow=terminating", "objective.support=vocabulary").isEmpty)
     #expect(problems(valid, "objective.granularity=2", "objective.name=soft").count == 1)
     #expect(problems(valid, "objective.granularity=2", "objective.name=db").isEmpty)
+    #expect(problems(valid, "objective.name=dpo").count == 1)
+    #expect(problems(valid, "objective.name=dpo", "objective.reference=m").isEmpty)
+    #expect(problems(valid, "objective.name=dpo", "model.path=m").isEmpty)
+    #expect(problems(valid, "objective.name=s_dpo", "model.path=m", "objective.label_smoothing=0.1").count == 1)
+    #expect(problems(valid, "objective.name=rose_po", "model.path=m", "objective.label_smoothing=0.1").isEmpty)
+    #expect(problems(valid, "objective.name=ppo", "model.path=m").count == 1)
+    #expect(problems(valid, "objective.name=ppo", "model.path=m", "trajectories.source=policy").isEmpty)
+    #expect(
+      problems(
+        valid, "objective.name=grpo", "model.path=m", "trajectories.source=policy", "trajectories.count=1",
+        "trajectories.temperature=1.5"
+      ).count == 2)
     // A model that is loaded brings its own shape.
     #expect(problems(valid, "model.kv_heads=3", "model.path=m").isEmpty)
   }

@@ -312,6 +312,7 @@ import Testing
 
   @Test(arguments: [
     (text(objective: #""name": "tb", "flow": "terminating""#), "terminating needs objective.support vocabulary"),
+    (text(objective: #""name": "dpo""#), "objective.name dpo needs a reference model"),
     (text(objective: #""name": "vargrad""#), "objective.name vargrad compares two or more"),
     (text(objective: #""name": "soft", "granularity": 2"#), "soft compares single tokens"),
     (text(objective: #""name": "tb", "weight": "power""#), "weight power needs trajectories.scores"),

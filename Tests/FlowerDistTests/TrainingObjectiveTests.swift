@@ -94,6 +94,7 @@ import Testing
           case .balance(.detailed): residuals.map { d in d.reduce(0) { $0 + $1 * $1 } / Double(d.count) }
           case .balance(.logVariance): ends.map { ($0 - mean) * ($0 - mean) }
           case .soft: steps.map { $0.reduce(0) { $0 + $1.cross } }
+          case .preference, .policyGradient: preconditionFailure("measured against a reference")
           }
         let wanted = (supervised.reduce(0, +) / Double(supervised.count), terms.reduce(0, +) / 4)
         #expect(abs(output.supervised[prompt] - wanted.0) < 1e-12)
@@ -119,6 +120,55 @@ import Testing
         }
         #expect(agree(gradient, slopes, tolerance: 1e-8), "\(String(describing: flow)), θ \(theta)")
       }
+    }
+  }
+
+  /// Preference losses of the first title against the others, and what becomes of θ, weights and policy gradients.
+  @Test(arguments: supports) func titlesAgainstAReference(
+    support: Recipe.Objective.Support, supervisedSupport: Recipe.Objective.Support
+  ) throws {
+    var made = try Made(support, supervisedSupport)
+    for prompt in 0..<2 {
+      made.scored.prompts[prompt].reference = [-3.5, -1, -6.25, -2]
+      made.scored.prompts[prompt].supervisedWeight = [0.5, 3][prompt]
+    }
+    func ratios(_ prompt: Int) -> [Double] {
+      zip(made.draws[prompt], made.scored.prompts[prompt].reference).map { leaf, reference in
+        made.steps(prompt, leaf, support).reduce(0) { $0 + $1.policy } - reference
+      }
+    }
+    for form in [PreferenceLoss.Form.pairwise(labelSmoothing: 0.1), .softmax, .mean] {
+      let loss = PreferenceLoss(form, beta: 0.7)
+      let objective = TrainingObjective(flow: .preference(loss), theta: 0.3, supervisedScale: 2.5)
+      let output = objective.evaluate(made.scored, scale: 0.25)
+      for prompt in 0..<2 {
+        let supervised = made.targets[prompt].map { leaf in
+          -made.steps(prompt, leaf, supervisedSupport).reduce(0) { $0 + $1.policy } / 2.5 * [0.5, 3][prompt]
+        }
+        let wanted = 0.3 * supervised.reduce(0, +) / Double(supervised.count) + 0.7 * loss.evaluate(ratios(prompt)).loss
+        #expect(abs(output.losses[prompt] - wanted) < 1e-11)
+      }
+      let slopes = BalanceLossTests.slopes(made.scored.logProbabilities) { logProbabilities in
+        var scored = made.scored
+        scored.logProbabilities = logProbabilities
+        return 0.25 * objective.evaluate(scored).losses.reduce(0, +)
+      }
+      #expect(agree(output.gradient, slopes, tolerance: 1e-8), "\(form)")
+    }
+    for form in [PolicyGradient.Form.ppo, .grpo] {
+      let gradient = PolicyGradient(form, beta: 0.7)
+      let output = TrainingObjective(flow: .policyGradient(gradient), theta: 0).evaluate(made.scored, scale: 0.25)
+      var expected = [Double](repeating: 0, count: output.gradient.count)
+      for prompt in 0..<2 {
+        let weights = made.scored.prompts[prompt].rewards.weights
+        let rewards = made.draws[prompt].map { (weights[$0] - weights.min()!) / (weights.max()! - weights.min()!) }
+        let (losses, byTitle) = gradient.evaluate(ratios(prompt), rewards: rewards)
+        #expect(abs(output.losses[prompt] - losses.reduce(0, +) / 4) < 1e-12)
+        for (trajectory, derivative) in zip(made.scored.prompts[prompt].trajectories, byTitle) {
+          for score in trajectory.transitions.compactMap(\.score) { expected[score] += 0.25 * derivative }
+        }
+      }
+      expectAgreement(output.gradient, expected, tolerance: 1e-12)
     }
   }
 

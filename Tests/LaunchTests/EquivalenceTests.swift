@@ -45,6 +45,37 @@ extension LaunchTests {
       #expect(Set(weights).count == 1)
     }
 
+    /// Preferences against a frozen start: each rank computes the reference of its own examples, in whichever epoch.
+    @Test(
+      arguments: [
+        Way("S-DPO", "objective.name=s_dpo", "objective.theta=0.2"),
+        Way("RosePO", "objective.name=rose_po", "objective.support=vocabulary"),
+        Way("GRPO", "objective.name=grpo", "trajectories.source=policy"),
+      ])
+    func sameWeightsWithAReference(_ way: Way) async throws {
+      let workspace = try Workspace()
+      let data = ["data.generated_examples=30"] + Self.histories.dropFirst() + ["checkpoint.every=10"]
+      try await workspace.succeed(ranks: 1, name: "start", data + ["objective.name=sft", "training.steps=10"])
+      // 20 steps of 8 are several epochs of what is left for training.
+      let start = "model.path=\(workspace.checkpoint(10, of: "start"))"
+      let overrides = data + way.overrides + [start, "training.steps=20"]
+      for ranks in 1...3 { try await workspace.succeed(ranks: ranks, name: "on-\(ranks)", overrides) }
+      let expected = try workspace.weights("on-1", step: 20)
+      for ranks in 2...3 { #expect(try workspace.weights("on-\(ranks)", step: 20) == expected) }
+      // What an attempt remembered of the reference is not missed.
+      try await workspace.succeed(
+        ranks: 2, name: "later", overrides, more: ["--resume", workspace.checkpoint(10, of: "on-1")])
+      #expect(try workspace.weights("later", step: 20) == expected)
+      #expect(try workspace.weights("on-1", step: 10) != expected)
+      // Another model is another run.
+      let other = "objective.reference=\(workspace.checkpoint(10, of: "on-1"))"
+      let refused = try await workspace.train(
+        ranks: 2, name: "other", overrides + [other], more: ["--resume", workspace.checkpoint(10, of: "on-1")])
+      #expect(refused.codes == [3, 3] && refused.errors.contains("another reference model"), "\(refused.errors)")
+      let plan = try await workspace.train(ranks: 2, name: "plan", overrides, more: ["--dry-run"])
+      #expect(plan.output.contains("reference") && plan.output.contains("MB of weights, once per host"))
+    }
+
     @Test func mpirunChangesNothing() async throws {
       let workspace = try Workspace()
       for (ranks, name) in [(0, "alone"), (1, "one")] { try await workspace.succeed(ranks: ranks, name: name) }

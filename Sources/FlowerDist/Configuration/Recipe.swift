@@ -84,12 +84,27 @@ public struct Recipe: Equatable, Sendable {
   }
 
   public struct Objective: Equatable, Sendable {
-    public enum Name: String, CaseIterable, Sendable { case sft, subtb, tb, db, vargrad, soft }
+    public enum Name: String, CaseIterable, Sendable {
+      case sft, subtb, tb, db, vargrad, soft, dpo
+      case sDPO = "s_dpo"
+      case dmpo
+      case rosePO = "rose_po"
+      case ppo, grpo
+
+      /// Whether it compares a chosen title with rejected ones.
+      public var isPreference: Bool { [.dpo, .sDPO, .dmpo, .rosePO].contains(self) }
+      /// Whether it pays for titles that the policy samples.
+      public var isPolicyGradient: Bool { [.ppo, .grpo].contains(self) }
+      /// Whether the policy is held to a frozen model.
+      public var hasReference: Bool { isPreference || isPolicyGradient }
+    }
     public enum Flow: String, CaseIterable, Sendable { case tree, terminating }
     /// What the terminating flow takes for a title that ends inside another: its reward, or, as published, none.
     public enum PrefixTitles: String, CaseIterable, Sendable { case exact, published }
     public enum Support: String, CaseIterable, Sendable { case catalogue, vocabulary }
-    /// The flow term; `sft` means no flow term (θ is then ignored).
+    /// What a target of SFT counts: the same as any other, or by its popularity group (``Catalogue/groupWeights``).
+    public enum SFTWeight: String, CaseIterable, Sendable { case equal, ifairlrs }
+    /// The term beside SFT; `sft` means none (θ is then ignored).
     public var name = Name.subtb
     /// λ of SubTB.
     public var lambda = 1.0
@@ -102,8 +117,18 @@ public struct Recipe: Equatable, Sendable {
     public var support = Support.catalogue
     /// Over which tokens SFT's policy is normalised.
     public var sftSupport = Support.vocabulary
+    public var sftWeight = SFTWeight.equal
     /// Weight of SFT in the loss `θ · SFT + (1-θ) · flow`.
     public var theta = 0.0
+    /// How closely the policy is held to its reference by `dpo` to `grpo`: β of their papers.
+    public var beta = 0.3
+    /// Rejected titles per prompt; `nil`: as published, 3 of `s_dpo` and `dmpo`, 1 of `dpo` and `rose_po`.
+    public var rejected: Int? = nil
+    /// ε of `dpo` and `rose_po`: the probability that a pair is the wrong way round.
+    public var labelSmoothing = 0.0
+    /// The frozen model of `dpo` to `grpo`: a model directory, a checkpoint or a run. `nil`: the model without its adapters,
+    /// else the one at `model.path`.
+    public var reference: String? = nil
   }
 
   public struct Reward: Equatable, Sendable {
@@ -197,7 +222,16 @@ public struct Recipe: Equatable, Sendable {
     public var excludeHistory = false
     /// Number of test examples, the first n of a fixed permutation; 0: all.
     public var examples = 0
+    /// What follows says how lists are made (``Decoding``); validation ranks by log π.
+    public var score = Decoding.Score.policy
+    public var lengthPenalty = 0.0
+    public var guidance = 1.0
+    public var temperature = 1.0
 
     public init() {}
+
+    public var decoding: Decoding {
+      Decoding(score: score, lengthPenalty: lengthPenalty, guidance: guidance, temperature: temperature)
+    }
   }
 }

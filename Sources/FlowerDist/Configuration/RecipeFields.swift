@@ -44,7 +44,12 @@ extension RecipeField {
     RecipeField("objective.granularity", \.objective.granularity, .within(1...65_536)),
     RecipeField("objective.support", \.objective.support),
     RecipeField("objective.sft_support", \.objective.sftSupport),
+    RecipeField("objective.sft_weight", \.objective.sftWeight),
     RecipeField("objective.theta", \.objective.theta, .within(0...1)),
+    RecipeField("objective.beta", \.objective.beta, .within(0...1000)),
+    RecipeField("objective.rejected", \.objective.rejected, .within(1...1000)),
+    RecipeField("objective.label_smoothing", \.objective.labelSmoothing, .within(0..<0.5)),
+    RecipeField("objective.reference", \.objective.reference, .notEmpty),
 
     RecipeField("reward.weight", \.reward.weight),
     RecipeField("reward.smoothing", \.reward.smoothing, .within(0...1e9)),
@@ -88,6 +93,10 @@ extension RecipeField {
     RecipeField("evaluation.beam", \.evaluation.beam, .within(20...65_536)),
     RecipeField("evaluation.exclude_history", \.evaluation.excludeHistory),
     RecipeField("evaluation.examples", \.evaluation.examples, .within(0...10_000_000)),
+    RecipeField("evaluation.score", \.evaluation.score),
+    RecipeField("evaluation.length_penalty", \.evaluation.lengthPenalty, .within(0...Decoding.lengthPenaltyLimit)),
+    RecipeField("evaluation.guidance", \.evaluation.guidance, .within(0...1)),
+    RecipeField("evaluation.temperature", \.evaluation.temperature, .above(0, upTo: Decoding.temperatureLimit)),
   ]
 
   /// The sections' names, in order.

@@ -15,7 +15,7 @@ struct RecipeRule: Sendable {
     self.holds = holds
   }
 
-  static let all: [RecipeRule] = model + lora + data + objective + trajectories + training
+  static let all: [RecipeRule] = model + lora + data + objective + trajectories + reference + training
 
   private static let model: [RecipeRule] = [
     RecipeRule(
@@ -86,6 +86,29 @@ struct RecipeRule: Sendable {
       \.trajectories.source, \.reward.smoothing, \.objective.name,
       unless: "trajectories.source policy can reach every title, so reward.smoothing must be above 0"
     ) { $0.objective.name == .sft || $0.trajectories.source != .policy || $0.reward.smoothing > 0 },
+  ]
+
+  private static let reference: [RecipeRule] = [
+    RecipeRule(
+      \.objective.name, \.objective.reference, \.model.path,
+      unless: "objective.name dpo, s_dpo, dmpo, rose_po, ppo and grpo need objective.reference or model.path, the model"
+        + " that the policy is held to"
+    ) { !$0.objective.name.hasReference || $0.objective.reference != nil || $0.model.path != nil },
+    RecipeRule(
+      \.objective.labelSmoothing, \.objective.name,
+      unless: "objective.label_smoothing is for objective.name dpo and rose_po, which compare pairs"
+    ) { $0.objective.labelSmoothing == 0 || [.dpo, .rosePO].contains($0.objective.name) },
+    RecipeRule(
+      \.trajectories.source, \.trajectories.temperature, \.objective.name,
+      unless: "objective.name ppo and grpo learn from what the policy writes: trajectories.source must be policy and"
+        + " trajectories.temperature 1"
+    ) {
+      !$0.objective.name.isPolicyGradient || $0.trajectories.source == .policy && $0.trajectories.temperature == 1
+    },
+    RecipeRule(
+      \.trajectories.count, \.objective.name,
+      unless: "ppo and grpo compare the titles of a prompt: trajectories.count must be at least 2"
+    ) { !$0.objective.name.isPolicyGradient || $0.trajectories.count >= 2 },
   ]
 
   private static let training: [RecipeRule] = [

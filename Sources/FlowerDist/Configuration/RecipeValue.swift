@@ -130,7 +130,9 @@ extension Recipe.Objective.Name: RecipeChoice {}
 extension Recipe.Objective.Flow: RecipeChoice {}
 extension Recipe.Objective.PrefixTitles: RecipeChoice {}
 extension Recipe.Objective.Support: RecipeChoice {}
+extension Recipe.Objective.SFTWeight: RecipeChoice {}
 extension Recipe.Reward.Weight: RecipeChoice {}
 extension Recipe.Trajectories.Source: RecipeChoice {}
 extension Recipe.Optimizer.Schedule: RecipeChoice {}
 extension Recipe.Validation.Metric: RecipeChoice {}
+extension Decoding.Score: RecipeChoice {}

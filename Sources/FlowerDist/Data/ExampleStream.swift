@@ -2,6 +2,8 @@
 public struct Example: Sendable {
   /// Position in the global batch.
   public var index: Int
+  /// Position in the training split; `nil` for an example of another split, and without histories.
+  public var place: Int?
   /// Item ids, oldest first; empty without histories.
   public var history: [Int32]
   /// The item that followed; `nil` without histories.
@@ -48,7 +50,7 @@ public struct ExampleStream {
     }
     let interaction = train[Int(order[position])]
     return Example(
-      index: index, history: interaction.history, item: interaction.item,
+      index: index, place: Int(order[position]), history: interaction.history, item: interaction.item,
       prompt: try catalogue.prompt(history: interaction.history).tokens)
   }
 }

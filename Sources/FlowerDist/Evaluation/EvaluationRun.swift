@@ -11,6 +11,7 @@ public struct EvaluationRun {
     public var beam = 20
     /// Leave the titles of the history out and renormalise.
     public var excludeHistory = false
+    public var decoding = Decoding()
     public var seed: UInt64 = 1
     public init() {}
   }
@@ -39,6 +40,10 @@ public struct EvaluationRun {
         "\(catalogue.dataset.name): the \(options.split.rawValue) split is empty; data without histories are for `audit`"
       )
     }
+    if options.exact, options.decoding.score == .published {
+      throw FlowerError(
+        .usage, "--exact ranks by the policy over the catalogue; expected a beam with --score published")
+    }
     self.catalogue = catalogue
     evaluator = Evaluator(catalogue, language)
     self.communicator = communicator
@@ -54,6 +59,7 @@ public struct EvaluationRun {
   public func run(name: String) throws -> [EvaluationReport] {
     let best = try lists(Self.length, bestLists)
     let samples = try lists(Self.sampled, sampledLists)
+    let name = options.decoding == Decoding() ? name : "\(name) (\(options.decoding.description))"
     var rows = [
       EvaluationReport(name: name, lists: .topK, ranking: ranking(best, cutoffs: RankingMetrics.standardCutoffs)),
       EvaluationReport(name: name, lists: .sampled, ranking: ranking(samples, cutoffs: [1, 5, 10])),
@@ -87,20 +93,33 @@ public struct EvaluationRun {
   func bestLists(_ range: Range<Int>) throws -> [[Int32]] {
     let prompts = try prompts(range)
     let excluded = examples[range].map(excluded)
-    if options.exact {
-      return zip(evaluator.exact(prompts), excluded).map {
-        Evaluator.top($0, count: Self.length, excluding: $1).map(\.leaf)
-      }
+    let decoding = options.decoding
+    // Lists are as long as the widest that is judged; the published beam is narrower.
+    let beam = decoding.score == .published ? options.beam : max(options.beam, Self.length)
+    let lists = evaluator.best(
+      prompts, decoding, exact: options.exact, beam: beam, guides: guides(range), excluding: excluded)
+    return lists.map { $0.prefix(Self.length).map(\.leaf) }
+  }
+
+  /// The preference scores that guide the decoding, if they do.
+  private func guides(_ range: Range<Int>) -> [Evaluator.Guide]? {
+    guard options.decoding.guidance < 1, let score = catalogue.score else { return nil }
+    return examples[range].map { example in
+      let preference = catalogue.rewards.preference(history: example.history, leavingOut: own(example), score: score)
+      return Evaluator.Guide(
+        TokenRewards(catalogue.tree, weights: preference), guidance: options.decoding.guidance)
     }
-    return evaluator.beam(prompts, beam: max(options.beam, Self.length), excluding: excluded).map { $0.map(\.leaf) }
   }
 
   func sampledLists(_ range: Range<Int>) throws -> [[Int32]] {
     let prompts = try prompts(range)
     guard options.excludeHistory else {
-      return evaluator.samples(prompts, first: range.lowerBound, count: Self.sampled, seed: options.seed)
+      return evaluator.samples(
+        prompts, first: range.lowerBound, count: Self.sampled, seed: options.seed,
+        temperature: options.decoding.temperature)
     }
-    return zip(range, evaluator.exact(prompts)).map { index, logProbabilities in
+    let exact = evaluator.exact(prompts, temperature: options.decoding.temperature)
+    return zip(range, exact).map { index, logProbabilities in
       guard let left = Evaluator.renormalized(logProbabilities, excluding: excluded(examples[index])) else { return [] }
       let draws = LeafDraws(left)
       return (0..<UInt32(Self.sampled)).map { k in

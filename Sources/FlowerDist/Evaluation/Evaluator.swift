@@ -2,12 +2,12 @@ import Foundation
 
 /// What the model does after a prompt: exact distributions over the catalogue, best lists, samples. No gradients.
 public final class Evaluator {
-  private let catalogue: Catalogue
-  private let language: LanguageModel
+  let catalogue: Catalogue
+  let language: LanguageModel
   /// States in which more than one title is possible: the most rows that titles of one prompt need.
   private let openStates: Int
   /// Prompts that are computed together.
-  private static let promptsAtOnce = 8
+  static let promptsAtOnce = 8
 
   public init(_ catalogue: Catalogue, _ language: LanguageModel) {
     self.catalogue = catalogue
@@ -17,7 +17,8 @@ public final class Evaluator {
   }
 
   /// log p(leaf | prompt) under the catalogue policy, for every leaf of every prompt: one forest over all choices.
-  public func exact(_ prompts: [[Int32]]) -> [[Double]] {
+  /// - Parameter temperature: at every choice.
+  public func exact(_ prompts: [[Int32]], temperature: Double = 1) -> [[Double]] {
     let tree = catalogue.tree
     let choices = (0..<tree.nodeCount).filter { tree.isChoice($0) }
     return prompts.chunks(of: Self.promptsAtOnce).flatMap { prompts in
@@ -27,32 +28,50 @@ public final class Evaluator {
         for node in choices { titles.read(prompt: prompt - prompts.startIndex, node: node, support: .catalogue) }
       }
       let logProbabilities = language.score(titles, training: false)
-      return prompts.indices.map { leafLogProbabilities(logProbabilities, titles, prompt: $0 - prompts.startIndex) }
+      return prompts.indices.map {
+        leafLogProbabilities(logProbabilities, titles, prompt: $0 - prompts.startIndex, temperature: temperature)
+      }
     }
   }
 
-  private func leafLogProbabilities(_ scores: [Double], _ titles: TitleForest, prompt: Int) -> [Double] {
+  private func leafLogProbabilities(
+    _ scores: [Double], _ titles: TitleForest, prompt: Int, temperature: Double
+  ) -> [Double] {
     let tree = catalogue.tree
     var reach = [Double](repeating: 0, count: tree.nodeCount)
     var leaves = [Double](repeating: 0, count: tree.leafCount)
     for node in 0..<tree.nodeCount {
-      let options = titles.scores(prompt: prompt, node: node, support: .catalogue)
+      let range = titles.scores(prompt: prompt, node: node, support: .catalogue)
+      let options = range.map { Self.tempered(scores[$0], temperature) }
       var index = 0
       for child in tree.children(of: node) {
-        reach[child] = reach[node] + (options.map { scores[$0.lowerBound + index] } ?? 0)
+        reach[child] = reach[node] + (options.map { $0[index] } ?? 0)
         index += 1
       }
       if tree.leaf[node] >= 0 {
-        leaves[Int(tree.leaf[node])] = reach[node] + (options.map { scores[$0.upperBound - 1] } ?? 0)
+        leaves[Int(tree.leaf[node])] = reach[node] + (options.map { $0.last! } ?? 0)
       }
     }
     return leaves
   }
 
-  /// A leaf and its log-probability.
-  public struct Ranked: Equatable, Sendable {
+  /// Log-probabilities of a choice at a temperature.
+  private static func tempered(_ logProbabilities: ArraySlice<Double>, _ temperature: Double) -> [Double] {
+    if temperature == 1 { return Array(logProbabilities) }
+    let maximum = logProbabilities.max()!
+    let logits = logProbabilities.map { ($0 - maximum) / temperature }
+    let logSum = log(logits.reduce(0) { $0 + exp($1) })
+    return logits.map { $0 - logSum }
+  }
+
+  /// A leaf and its log-probability. The better of two is the larger: more probable, or the first of equals.
+  public struct Ranked: Comparable, Sendable {
     public var leaf: Int32
     public var logProbability: Double
+
+    public static func < (a: Ranked, b: Ranked) -> Bool {
+      (a.logProbability, b.leaf) < (b.logProbability, a.leaf)
+    }
   }
 
   /// The best `count` leaves by log p(title) (or any score), best first; ties by leaf. O(leaves log count).
@@ -75,13 +94,35 @@ public final class Evaluator {
 
   /// Beam search over the catalogue: at most `beam` titles or beginnings of titles are kept per prompt after each real
   /// choice; ranked by log p(title), no length penalty.
-  public func beam(_ prompts: [[Int32]], beam: Int, excluding excluded: [Set<Int32>]? = nil) -> [[Ranked]] {
+  /// - Parameter guides: one for each prompt; what is ranked by is then g · log π + (1 − g) · log r of every step.
+  public func beam(
+    _ prompts: [[Int32]], beam: Int, guides: [Guide]? = nil, excluding excluded: [Set<Int32>]? = nil
+  ) -> [[Ranked]] {
     var result: [[Ranked]] = []
     for start in stride(from: 0, to: prompts.count, by: Self.promptsAtOnce) {
       let range = start..<min(start + Self.promptsAtOnce, prompts.count)
-      result += beamSearch(prompts[range], beam: beam, excluding: excluded.map { $0[range] })
+      result += beamSearch(
+        prompts[range], beam: beam, guides: guides.map { Array($0[range]) }, excluding: excluded.map { $0[range] })
     }
     return result
+  }
+
+  /// A preference that goes beside the policy, step by step (``Decoding/guidance``).
+  public struct Guide: Sendable {
+    /// Of the preference score as leaf weights.
+    public var rewards: TokenRewards
+    /// g.
+    public var guidance: Double
+
+    public init(_ rewards: TokenRewards, guidance: Double) {
+      self.rewards = rewards
+      self.guidance = guidance
+    }
+
+    /// What the options of a state count, from their log-probabilities.
+    func scores(at node: Int, _ logProbabilities: ArraySlice<Double>) -> ArraySlice<Double> {
+      zip(logProbabilities, rewards.rewards(at: node)).map { guidance * $0 + (1 - guidance) * log($1) }[...]
+    }
   }
 
   private struct Hypothesis {
@@ -92,7 +133,7 @@ public final class Evaluator {
   }
 
   private func beamSearch(
-    _ prompts: ArraySlice<[Int32]>, beam: Int, excluding excluded: ArraySlice<Set<Int32>>?
+    _ prompts: ArraySlice<[Int32]>, beam: Int, guides: [Guide]?, excluding excluded: ArraySlice<Set<Int32>>?
   ) -> [[Ranked]] {
     let tree = catalogue.tree
     var titles = TitleForest(tree)
@@ -136,16 +177,17 @@ public final class Evaluator {
             next.append(hypothesis)
             continue
           }
-          let options = titles.scores(prompt: prompt, node: hypothesis.node, support: .catalogue)!
-          var index = options.lowerBound
+          var options = scores[titles.scores(prompt: prompt, node: hypothesis.node, support: .catalogue)!]
+          if let guides { options = guides[prompt].scores(at: hypothesis.node, options) }
+          var index = options.startIndex
           for child in tree.children(of: hypothesis.node) {
-            let step = Hypothesis(logProbability: hypothesis.logProbability + scores[index], node: child)
+            let step = Hypothesis(logProbability: hypothesis.logProbability + options[index], node: child)
             if let step = advance(step, prompt: prompt) { next.append(step) }
             index += 1
           }
           if tree.leaf[hypothesis.node] >= 0 {
             let end = Hypothesis(
-              logProbability: hypothesis.logProbability + scores[index], node: hypothesis.node,
+              logProbability: hypothesis.logProbability + options[index], node: hypothesis.node,
               leaf: tree.leaf[hypothesis.node])
             if keeps(end, prompt: prompt) { next.append(end) }
           }
@@ -161,9 +203,11 @@ public final class Evaluator {
   ///
   /// - Parameter first: number of the first prompt among all that are sampled; random numbers depend on it, so that it
   ///   does not matter how prompts are spread over ranks.
-  public func samples(_ prompts: [[Int32]], first: Int, count: Int, seed: UInt64) -> [[Int32]] {
+  public func samples(
+    _ prompts: [[Int32]], first: Int, count: Int, seed: UInt64, temperature: Double = 1
+  ) -> [[Int32]] {
     var result: [[Int32]] = []
-    let sampler = PolicySampler(language: language)
+    let sampler = PolicySampler(language: language, temperature: temperature)
     let depth = Int(catalogue.tree.depth.max()!)
     for start in stride(from: 0, to: prompts.count, by: Self.promptsAtOnce) {
       let batch = prompts[start..<min(start + Self.promptsAtOnce, prompts.count)]

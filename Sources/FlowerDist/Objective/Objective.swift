@@ -1,15 +1,24 @@
 /// One prompt of a scored forest: its trajectories, its targets, and the rewards they are measured against.
 public struct ScoredPrompt: Sendable {
-  /// Titles drawn for the flow term.
+  /// Titles drawn for the term beside SFT; of preference losses the chosen one, then the rejected.
   public var trajectories: [Trajectory]
   /// Titles that SFT imitates: one next item, or draws where there are no histories.
   public var targets: [Trajectory]
   public var rewards: TokenRewards
+  /// log π_ref of each trajectory's title, summed over tokens and ⊤; empty where the objective has no reference.
+  public var reference: [Double]
+  /// What this prompt's SFT is multiplied by.
+  public var supervisedWeight: Double
 
-  public init(trajectories: [Trajectory], targets: [Trajectory], rewards: TokenRewards) {
+  public init(
+    trajectories: [Trajectory], targets: [Trajectory], rewards: TokenRewards, reference: [Double] = [],
+    supervisedWeight: Double = 1
+  ) {
     self.trajectories = trajectories
     self.targets = targets
     self.rewards = rewards
+    self.reference = reference
+    self.supervisedWeight = supervisedWeight
   }
 }
 
@@ -22,9 +31,10 @@ public struct ScoredForest: Sendable {
 
 /// Losses of a scored forest and their derivatives by each of its log-probabilities.
 public struct ObjectiveOutput: Sendable {
-  /// Loss of each prompt: θ · SFT + (1-θ) · flow.
+  /// Loss of each prompt: θ · SFT + (1-θ) · the other term.
   public var losses: [Double]
-  /// The two terms of each prompt before mixing; zero where there are no targets to imitate, or no trajectories.
+  /// The two terms of each prompt before mixing, SFT's with the prompt's weight; zero where there are no targets to
+  /// imitate, or no trajectories.
   public var supervised: [Double]
   public var flow: [Double]
   /// The flow term of each trajectory of each prompt.
@@ -34,15 +44,19 @@ public struct ObjectiveOutput: Sendable {
 }
 
 /// The training loss of an example: `θ · SFT + (1-θ) · flow`; log-probabilities in, loss and gradients out.
+///
+/// In place of the flow there may be any other term over titles that were drawn.
 public struct TrainingObjective: Equatable, Sendable {
   /// What is asked of the drawn trajectories.
   public enum FlowTerm: Equatable, Sendable {
     case balance(BalanceLoss)
     /// Cross-entropy of π against r(·|s), summed over the states that the draws visit: the control for the balance losses.
     case soft
+    case preference(PreferenceLoss)
+    case policyGradient(PolicyGradient)
   }
 
-  /// The flow term; `nil` trains by SFT alone.
+  /// The term beside SFT; `nil` trains by SFT alone.
   public var flow: FlowTerm?
   /// Between which states the balance losses are measured.
   public var network: FlowNetwork
@@ -83,7 +97,7 @@ public struct TrainingObjective: Equatable, Sendable {
   private func supervise(
     _ prompt: ScoredPrompt, _ scored: ScoredForest, scale: Double, _ gradient: inout [Double]
   ) -> Double {
-    let share = 1 / (Double(prompt.targets.count) * supervisedScale)
+    let share = prompt.supervisedWeight / (Double(prompt.targets.count) * supervisedScale)
     var loss = 0.0
     for target in prompt.targets {
       for index in target.transitions.lazy.compactMap(\.score) {
@@ -94,13 +108,14 @@ public struct TrainingObjective: Equatable, Sendable {
     return loss
   }
 
-  /// The flow term of each trajectory, none without a flow term; its mean over the trajectories is what `gradient` is of.
+  /// The flow term of each trajectory, of a preference loss that of all together, none without such a term; its mean over
+  /// the trajectories is what `gradient` is of.
   private func flow(
     _ prompt: ScoredPrompt, _ scored: ScoredForest, scale: Double, _ gradient: inout [Double]
   ) -> [Double] {
+    guard let flow, !prompt.trajectories.isEmpty else { return [] }
     let share = 1 / Double(prompt.trajectories.count)
     switch flow {
-    case nil: return []
     case .soft:
       return prompt.trajectories.map { trajectory in
         var loss = 0.0
@@ -120,6 +135,30 @@ public struct TrainingObjective: Equatable, Sendable {
         network.add(derivatives.map { $0 * share * scale }, of: trajectory, to: &gradient)
       }
       return losses
+    case .preference(let objective):
+      let (loss, derivatives) = objective.evaluate(prompt.logRatios(scored.logProbabilities))
+      prompt.add(derivatives.map { $0 * scale }, to: &gradient)
+      return [loss]
+    case .policyGradient(let objective):
+      let (losses, derivatives) = objective.evaluate(
+        prompt.logRatios(scored.logProbabilities),
+        rewards: prompt.rewards.scaledWeights(of: prompt.trajectories.map(\.leaf)))
+      prompt.add(derivatives.map { $0 * scale }, to: &gradient)
+      return losses
+    }
+  }
+}
+
+extension ScoredPrompt {
+  /// log π − log π_ref of each trajectory's title.
+  fileprivate func logRatios(_ logProbabilities: [Double]) -> [Double] {
+    zip(trajectories, reference).map { $0.logPolicy(logProbabilities).reduce(0, +) - $1 }
+  }
+
+  /// Hands derivatives by log π of whole titles on to those of their steps.
+  fileprivate func add(_ derivatives: [Double], to gradient: inout [Double]) {
+    for (trajectory, derivative) in zip(trajectories, derivatives) {
+      for index in trajectory.transitions.lazy.compactMap(\.score) { gradient[index] += derivative }
     }
   }
 }

@@ -2,7 +2,7 @@ import Foundation
 
 /// What a random number is for; part of its counter, so that two purposes never share numbers.
 enum RandomPurpose: UInt32, Sendable {
-  case initialWeights, dataOrder, draws, targets, policy, evaluation, generatedData, initialAdapter
+  case initialWeights, dataOrder, draws, targets, policy, evaluation, generatedData, initialAdapter, pairs
 }
 
 /// Random numbers without state: Philox4x32-10 (Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3").

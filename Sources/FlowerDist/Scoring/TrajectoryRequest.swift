@@ -103,9 +103,14 @@ public struct TrajectoryRequest: Sendable {
 
   // MARK: - Objective
 
+  /// Fields that mean something only where there is a reference model, or a training split.
+  private static let ofTraining = [
+    "objective.sft_weight", "objective.beta", "objective.rejected", "objective.label_smoothing", "objective.reference",
+  ]
+
   /// Fields of a recipe that the keys of `objective` are.
   private static let fields: [RecipeField] =
-    RecipeField.all.filter { $0.section == "objective" }
+    RecipeField.all.filter { $0.section == "objective" && !ofTraining.contains($0.key) }
     + ["reward.weight", "reward.beta", "reward.gamma", "reward.c"].map { RecipeField.named($0)! }
 
   /// The parts `objective` and `reward` of a recipe; the rest of it means nothing.
@@ -119,6 +124,10 @@ public struct TrajectoryRequest: Sendable {
       guard let scalar = value.value.flatMap(RecipeScalar.init), recipeField.read(scalar, &recipe) else {
         throw value.expected(recipeField.expected)
       }
+    }
+    guard !recipe.objective.name.hasReference else {
+      throw FlowerError(
+        .usage, "\(field.place).name \(recipe.objective.name.rawValue) needs a reference model, which only `train` has")
     }
     for rule in RecipeRule.objective where !rule.holds(recipe) {
       throw FlowerError(.usage, "\(field.place): \(rule.message)")

@@ -31,11 +31,22 @@ final class GrainWorker {
   private let catalogue: Catalogue
   private let language: LanguageModel
   private let recipe: Recipe
+  /// For objectives that have one.
+  private let reference: ReferenceModel?
+  private let pairs: PreferencePairs?
+  /// Weight of SFT by target leaf; `nil`: all the same.
+  private let groupWeights: [Double]?
   let objective: TrainingObjective
   var clock: PhaseClock { language.clock }
 
-  init(_ catalogue: Catalogue, _ language: LanguageModel, _ recipe: Recipe) {
+  /// - Throws: `FlowerError` of kind `data` where the catalogue has nothing that the objective can compare.
+  init(
+    _ catalogue: Catalogue, _ language: LanguageModel, _ recipe: Recipe, reference: ReferenceModel? = nil
+  ) throws {
     self.catalogue = catalogue
+    self.reference = reference
+    pairs = recipe.objective.name.isPreference ? try PreferencePairs(recipe.objective, catalogue) : nil
+    groupWeights = recipe.objective.sftWeight == .ifairlrs ? catalogue.groupWeights : nil
     self.language = language
     self.recipe = recipe
     objective = TrainingObjective(
@@ -58,7 +69,7 @@ final class GrainWorker {
 
     let draws: [[Int]]
     let logProbabilities: [Double]
-    if objective.usesFlow, recipe.trajectories.source == .policy {
+    if objective.usesFlow, pairs == nil, recipe.trajectories.source == .policy {
       let depth = Int(catalogue.tree.depth.max()!)
       let rows = titles.forest.rowCount + examples.count * recipe.trajectories.count * depth
       language.begin(rows: rows, queries: rows, training: training)
@@ -72,8 +83,9 @@ final class GrainWorker {
     } else {
       draws = clock.measure(.draws) {
         guard objective.usesFlow else { return examples.map { _ in [] } }
-        return zip(examples, rewards).map { example, rewards in
-          recipe.trajectories.draw(rewards) { random(.draws, step, example, $0) }
+        return zip(examples, rewards).map { example, rewards -> [Int] in
+          if let pairs { return pairs.draw(target: leaf(example), self.pairs(example, step: step)) }
+          return recipe.trajectories.draw(rewards) { random(.draws, step, example, $0) }
         }
       }
       for (prompt, leaves) in draws.enumerated() {
@@ -82,11 +94,17 @@ final class GrainWorker {
       logProbabilities = language.score(titles, training: training)
     }
 
+    let references = clock.measure(.forward) {
+      zip(examples, draws).map { example, leaves in
+        objective.usesFlow ? reference?.titles(leaves, of: example, areFixed: pairs != nil) ?? [] : []
+      }
+    }
     let prompts = examples.indices.map { prompt in
       ScoredPrompt(
         trajectories: draws[prompt].map { Trajectory(leaf: $0, prompt: prompt, in: titles, support: o.support) },
         targets: targets[prompt].map { Trajectory(leaf: $0, prompt: prompt, in: titles, support: o.sftSupport) },
-        rewards: rewards[prompt])
+        rewards: rewards[prompt], reference: references[prompt],
+        supervisedWeight: targets[prompt].first.flatMap { groupWeights?[$0] } ?? 1)
     }
     return (titles, ScoredForest(logProbabilities: logProbabilities, prompts: prompts))
   }
@@ -118,9 +136,18 @@ final class GrainWorker {
   /// What SFT imitates: the next item; without histories K draws by leaf weight.
   private func targets(_ example: Example, _ rewards: TokenRewards, step: Int) -> [Int] {
     guard objective.usesTargets else { return [] }
-    if let item = example.item { return [Int(catalogue.tree.leafOfItem[Int(item)])] }
+    if let leaf = leaf(example) { return [leaf] }
     let draws = LeafDraws(rewards.weights)
     return (0..<recipe.trajectories.count).map { draws.leaf(random(.targets, step, example, $0).uniform(0)) }
+  }
+
+  /// The leaf of the next item; `nil` without histories.
+  private func leaf(_ example: Example) -> Int? { example.item.map { Int(catalogue.tree.leafOfItem[Int($0)]) } }
+
+  /// The pairs of a training example are the same whenever it comes round, so that its reference is computed once.
+  private func pairs(_ example: Example, step: Int) -> CounterRandom {
+    guard let place = example.place else { return random(.pairs, step, example, 0) }
+    return CounterRandom(seed: recipe.training.seed, purpose: .pairs, example: UInt32(place))
   }
 
   private func random(_ purpose: RandomPurpose, _ step: Int, _ example: Example, _ k: Int) -> CounterRandom {
@@ -146,6 +173,12 @@ extension TrainingObjective {
       case .db: .balance(.detailed)
       case .vargrad: .balance(.logVariance)
       case .soft: .soft
+      case .dpo, .rosePO:
+        .preference(PreferenceLoss(.pairwise(labelSmoothing: recipe.labelSmoothing), beta: recipe.beta))
+      case .sDPO: .preference(PreferenceLoss(.softmax, beta: recipe.beta))
+      case .dmpo: .preference(PreferenceLoss(.mean, beta: recipe.beta))
+      case .ppo: .policyGradient(PolicyGradient(.ppo, beta: recipe.beta))
+      case .grpo: .policyGradient(PolicyGradient(.grpo, beta: recipe.beta))
       }
     self.init(flow: flow, theta: recipe.theta, network: FlowNetwork(recipe), supervisedScale: supervisedScale)
   }

@@ -6,6 +6,10 @@ struct MemoryPlan: CustomStringConvertible {
   var frozen: Int
   /// Whether the ranks of a host hold the frozen weights once.
   var sharesFrozen: Bool
+  /// Weights of a reference model that are not among the frozen.
+  var reference = 0
+  /// Whether the ranks of a host hold them once.
+  var sharesReference = false
   var gradients: Int
   /// Gradient buffers that a rank keeps at once.
   var gradientBuffers: Int
@@ -14,7 +18,7 @@ struct MemoryPlan: CustomStringConvertible {
   /// Forward and backward of the largest micro-batch, and the logits that exist at once.
   var activations: Int
 
-  /// Without the frozen weights.
+  /// Without the frozen weights and the reference model's.
   var total: Int { weights + gradients + optimizer + activations }
 
   /// - Parameters:
@@ -46,7 +50,7 @@ struct MemoryPlan: CustomStringConvertible {
     let examples = recipe.training.microBatch > 0 ? min(recipe.training.microBatch, grain) : grain
     let targets = setup.catalogue.dataset.isDistribution ? recipe.trajectories.count : 1
     let objective = TrainingObjective(recipe.objective, supervisedScale: 1)
-    let titles = (objective.usesTargets ? targets : 0) + (objective.usesFlow ? recipe.trajectories.count : 0)
+    let titles = (objective.usesTargets ? targets : 0) + (objective.usesFlow ? recipe.titlesPerPrompt : 0)
     self.init(
       setup.transformer.configuration, frozen: setup.transformer.frozenCount, sharesFrozen: setup.sharesWeights,
       trained: setup.transformer.trainable.list.count, grains: recipe.training.grains, ranks: ranks,
@@ -54,6 +58,17 @@ struct MemoryPlan: CustomStringConvertible {
       queries: examples * (1 + titles * setup.longestTitle),
       vocabulary: recipe.objective.support == .vocabulary || recipe.objective.sftSupport == .vocabulary,
       keeping: recipe.training.activationCheckpointing ? .inputs : .everything)
+    guard let model = setup.reference?.transformer else { return }
+    if model.weights.base != setup.transformer.weights.base {
+      reference = 4 * (model.layout.count + (model.adapter?.list.count ?? 0))
+    }
+    sharesReference = setup.sharesReference
+    // One prompt at a time; without histories with all titles.
+    let tree = setup.catalogue.tree
+    let nodes = setup.catalogue.dataset.isDistribution ? tree.nodeCount : recipe.titlesPerPrompt * setup.longestTitle
+    let c = model.configuration
+    activations += Activations.bytes(c, rows: setup.longestPrompt + nodes, queries: 1 + nodes, keeping: .nothing)
+    if recipe.objective.support == .vocabulary { activations += Head.vocabularyBytes(c, readouts: 1 + nodes) }
   }
 
   private func megabytes(_ bytes: Int) -> Int { (bytes + 999_999) / 1_000_000 }
@@ -61,6 +76,12 @@ struct MemoryPlan: CustomStringConvertible {
   /// What stays as it is, in words; `nil` if all is trained.
   var frozenDescription: String? {
     frozen > 0 ? "\(megabytes(frozen)) MB of weights, \(sharesFrozen ? "once per host" : "on every rank")" : nil
+  }
+
+  /// The reference model, in words; `nil` without one, and where it is what adapters are trained for.
+  var referenceDescription: String? {
+    reference > 0
+      ? "\(megabytes(reference)) MB of weights, \(sharesReference ? "once per host" : "on every rank")" : nil
   }
 
   /// All of it, in words.

@@ -5,13 +5,17 @@ struct RunCourse: Equatable {
   let recipe: [String: String]
   /// SHA-256 of the dataset.
   let data: String
+  /// SHA-256 of the reference model; `nil` without one.
+  let reference: String?
 
-  /// Sections and keys without influence; the data count by their digest, wherever they are.
+  /// Sections and keys without influence; data and reference model count by their digests, wherever they are.
   private static let outside = [
     "name", "runs", "data", "training.log_every", "checkpoint", "evaluation.exclude_history", "evaluation.examples",
+    "evaluation.score", "evaluation.length_penalty", "evaluation.guidance", "evaluation.temperature",
+    "objective.reference",
   ]
 
-  init(_ recipe: Recipe, data: String) {
+  init(_ recipe: Recipe, data: String, reference: String? = nil) {
     let fields = RecipeField.all.filter { field in
       !Self.outside.contains { $0 == field.key || $0 == field.section.map(String.init) }
     }
@@ -20,10 +24,12 @@ struct RunCourse: Equatable {
     if recipe.model.path != nil { values["model.path"] = "a model" }
     self.recipe = values
     self.data = data
+    self.reference = reference
   }
 
   init(_ fields: JSONFields) throws {
     data = try fields.string("data_sha256")
+    reference = try fields["reference_sha256"].map { _ in try fields.string("reference_sha256") }
     var recipe: [String: String] = [:]
     for member in fields["recipe"]?.object ?? [] {
       guard let value = member.value.string else { throw fields.error("recipe", "\(member.key) is no string") }
@@ -36,7 +42,7 @@ struct RunCourse: Equatable {
     [
       JSON.Member("data_sha256", JSON(data)),
       JSON.Member("recipe", .object(recipe.sorted { $0.key < $1.key }.map { JSON.Member($0.key, JSON($0.value)) })),
-    ]
+    ] + (reference.map { [JSON.Member("reference_sha256", JSON($0))] } ?? [])
   }
 
   /// What was otherwise in `earlier`, in words. A key that one of them does not know has its default there.
@@ -48,5 +54,6 @@ struct RunCourse: Equatable {
       return now == before ? nil : "\(key) \(before ?? "unset") (now \(now ?? "unknown"))"
     }
     return values + (data == earlier.data ? [] : ["other data"])
+      + (reference == earlier.reference ? [] : ["another reference model"])
   }
 }

@@ -24,6 +24,7 @@ struct RunPlan {
       ("memory", memory.sum), ("of which", memory.parts),
     ]
     if let frozen = memory.frozenDescription { rows.append(("frozen", frozen)) }
+    if let reference = memory.referenceDescription { rows.append(("reference", reference)) }
   }
 
   private static func model(_ c: ModelConfiguration) -> String {
@@ -54,12 +55,14 @@ struct RunPlan {
     let o = recipe.objective
     let supervised = "SFT over the \(o.sftSupport.rawValue)"
     if o.name == .sft { return supervised }
-    return o.name.rawValue + (o.name == .subtb ? " (λ \(o.lambda))" : "") + " over the \(o.support.rawValue)"
+    let strength = o.name == .subtb ? " (λ \(o.lambda))" : o.name.hasReference ? " (β \(o.beta))" : ""
+    return o.name.rawValue + strength + " over the \(o.support.rawValue)"
       + (o.theta > 0 ? ", θ \(o.theta) of \(supervised)" : "")
   }
 
   private static func trajectories(_ recipe: Recipe) -> String {
     if !TrainingObjective(recipe.objective, supervisedScale: 1).usesFlow { return "none" }
+    if recipe.objective.name.isPreference { return "a chosen title and \(recipe.objective.rejectedCount) rejected" }
     let t = recipe.trajectories
     return "\(t.count) per prompt by \(t.source.rawValue), reward \(recipe.reward.weight.rawValue)"
   }

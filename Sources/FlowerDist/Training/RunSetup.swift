@@ -13,6 +13,10 @@ public struct RunSetup {
   private let base: (directory: String, digest: String)?
   /// Whether the ranks of a host hold the weights once.
   let sharesWeights: Bool
+  /// For objectives that have one.
+  let reference: ReferenceModel?
+  /// Whether the ranks of a host hold the reference's weights once.
+  let sharesReference: Bool
   /// What a resumed run must share.
   let course: RunCourse
   /// Tokens of the longest title.
@@ -25,7 +29,10 @@ public struct RunSetup {
   /// - Parameters:
   ///   - checkpoint: where weights and tokenizer come from instead of the recipe's start.
   ///   - host: weights that stay as they are, if they have been read already.
-  public init(_ recipe: Recipe, checkpoint: String? = nil, host: HostWeights? = nil) throws {
+  ///   - referenceHost: the reference model's, likewise.
+  public init(
+    _ recipe: Recipe, checkpoint: String? = nil, host: HostWeights? = nil, referenceHost: HostWeights? = nil
+  ) throws {
     self.recipe = recipe
     let dataset = try Self.dataset(recipe.data, seed: recipe.training.seed)
     let source = checkpoint ?? recipe.model.path
@@ -59,7 +66,9 @@ public struct RunSetup {
     sideFiles = model?.sideFiles
     // The checkpoints of a run from random weights say nothing of a base, the first as well as the later ones.
     baseType = recipe.model.path == nil ? nil : model?.baseType
-    course = RunCourse(recipe, data: dataset.digest)
+    reference = try Self.referenceModel(recipe, of: transformer, catalogue, host: referenceHost)
+    sharesReference = referenceHost != nil
+    course = RunCourse(recipe, data: dataset.digest, reference: reference?.digest)
     longestTitle = Int(catalogue.tree.depth.max()!)
     try samplePrompts()
   }
@@ -107,6 +116,12 @@ public struct RunSetup {
     let validates = recipe.validation.every > 0
     if dataset.isDistribution {
       let without = "but \(dataset.name) has none"
+      if recipe.objective.name == .rosePO {
+        throw refuse("objective.name: rose_po needs histories, \(without); expected dpo")
+      }
+      if recipe.objective.sftWeight != .equal {
+        throw refuse("objective.sft_weight: \(recipe.objective.sftWeight.rawValue) needs histories, \(without)")
+      }
       if recipe.reward.weight.isPersonal {
         throw refuse(
           "reward.weight: \(recipe.reward.weight.rawValue) needs histories, \(without); expected popularity or uniform")

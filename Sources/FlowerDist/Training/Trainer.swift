@@ -16,8 +16,9 @@ public final class Trainer {
   private var stream: ExampleStream
   private let clock = ContinuousClock()
 
-  public init(
-    _ recipe: Recipe, _ catalogue: Catalogue, _ language: LanguageModel, _ communicator: any Communicator
+  init(
+    _ recipe: Recipe, _ catalogue: Catalogue, _ language: LanguageModel, _ communicator: any Communicator,
+    reference: ReferenceModel? = nil
   ) throws {
     if communicator.size > recipe.training.grains {
       throw FlowerError(
@@ -33,7 +34,7 @@ public final class Trainer {
     let list = language.transformer.trainable.list
     reducer = GradientReducer(count: list.count, grains: recipe.training.grains, communicator: communicator)
     optimizer = AdamW(recipe.optimizer, list: list, plan: reducer.plan, rank: communicator.rank)
-    worker = GrainWorker(catalogue, language, recipe)
+    worker = try GrainWorker(catalogue, language, recipe, reference: reference)
     stream = ExampleStream(catalogue, recipe.training)
   }
 

@@ -34,12 +34,15 @@ public final class TrainingLoop {
     let (checkpoint, notes) = try Self.checkpoint(store, recipe, start, communicator)
     let state = try communicator.together { try checkpoint.map { try TrainerState(directory: $0) } }
     let host = try Self.hostWeights(recipe, communicator)
-    var made = try communicator.together { try RunSetup(recipe, checkpoint: checkpoint, host: host) }
+    let reference = try Self.referenceWeights(recipe, communicator)
+    var made = try communicator.together {
+      try RunSetup(recipe, checkpoint: checkpoint, host: host, referenceHost: reference)
+    }
     try communicator.agree(Self.facts(made))
     if !communicator.isRoot { made.sideFiles = nil }
     setup = made
     let language = LanguageModel(setup.transformer, checkpointing: recipe.training.activationCheckpointing)
-    trainer = try Trainer(recipe, setup.catalogue, language, communicator)
+    trainer = try Trainer(recipe, setup.catalogue, language, communicator, reference: setup.reference)
     validation = Validation(
       recipe: recipe, catalogue: setup.catalogue, evaluator: Evaluator(setup.catalogue, language),
       worker: trainer.worker, communicator: communicator)
@@ -82,8 +85,10 @@ public final class TrainingLoop {
   public static func plan(_ recipe: Recipe, _ communicator: any Communicator) throws -> String {
     try communicator.agree(facts(recipe))
     let host = try hostWeights(recipe, communicator)
-    let setup = try communicator.together { try RunSetup(recipe, host: host) }
-    let trainer = try Trainer(recipe, setup.catalogue, LanguageModel(setup.transformer), communicator)
+    let reference = try referenceWeights(recipe, communicator)
+    let setup = try communicator.together { try RunSetup(recipe, host: host, referenceHost: reference) }
+    let trainer = try Trainer(
+      recipe, setup.catalogue, LanguageModel(setup.transformer), communicator, reference: setup.reference)
     let environment = Environment(communicator, catalogue: setup.catalogue)
     let rows = RunPlan(setup, trainer, communicator).rows + environment.rows
     return recipe.yaml + "\n" + ProgressLine.startTable(rows) + environment.warnings.map { "\n" + $0 }.joined()
@@ -238,6 +243,13 @@ public final class TrainingLoop {
     return try HostWeights.load(base, communicator)
   }
 
+  /// The reference model's weights, once per host; those below adapters are there already.
+  private static func referenceWeights(_ recipe: Recipe, _ communicator: any Communicator) throws -> HostWeights? {
+    let (path, base) = try communicator.together { try (RunSetup.reference(recipe), RunSetup.adapted(recipe)) }
+    guard let path, path != base else { return nil }
+    return try HostWeights.load(path, communicator)
+  }
+
   // MARK: Agreement
 
   /// What must be equal on all ranks for their sums to mean one run: the recipe, before it is followed,
@@ -250,6 +262,7 @@ public final class TrainingLoop {
     [
       ("the data", setup.catalogue.dataset.digest), ("the initial weights", setup.transformer.digest),
       ("the frozen weights", setup.transformer.adapter == nil ? "" : setup.transformer.frozenDigest),
+      ("the reference model", setup.reference?.digest ?? "none"),
       ("the files beside them", setup.sideFiles?.digest ?? "none"),
       ("the BLAS kernel (OPENBLAS_CORETYPE sets it)", Gemm.kernelName), ("BLAS threads", String(Gemm.threads)),
     ]
