@@ -131,6 +131,7 @@ extension Recipe.Objective.Flow: RecipeChoice {}
 extension Recipe.Objective.PrefixTitles: RecipeChoice {}
 extension Recipe.Objective.Support: RecipeChoice {}
 extension Recipe.Reward.Weight: RecipeChoice {}
-extension Recipe.Trajectories.Source: RecipeChoice {}
+extension Recipe.Reward.FlowRule: RecipeChoice {}
+extension Recipe.Replay.Feed: RecipeChoice {}
 extension Recipe.Optimizer.Schedule: RecipeChoice {}
 extension Recipe.Validation.Metric: RecipeChoice {}

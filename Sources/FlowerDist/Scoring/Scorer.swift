@@ -69,7 +69,7 @@ public struct Scorer {
   /// Adds the gradient of the loss to `gradient`, if there is one.
   func score(_ request: TrajectoryRequest, into gradient: FloatArena?) throws -> ScoreResult.Trajectories {
     let objective = TrainingObjective(request.objective, supervisedScale: 1)
-    let shared = TokenRewards(request.tree, weights: request.weights)
+    let shared = TokenRewards(request.tree, request.rewards)
     let rows = request.prompts.map { prompt in
       prompt.tokens.count + prompt.leaves.reduce(0) { $0 + Int(request.tree.depth[Int(request.tree.leafNode[$1])]) }
     }
@@ -117,7 +117,7 @@ public struct Scorer {
       let targets = prompt.target.map { [Trajectory(leaf: $0, prompt: index, in: titles, support: o.sftSupport)] }
       return ScoredPrompt(
         trajectories: trajectories, targets: o.name == .sft ? trajectories : targets ?? [],
-        rewards: prompt.weights.map { TokenRewards(request.tree, weights: $0) } ?? shared)
+        rewards: prompt.rewards.map { TokenRewards(request.tree, $0) } ?? shared)
     }
     let logProbabilities = try compute(titles.forest, titles.readouts, training: training)
     return (titles, ScoredForest(logProbabilities: logProbabilities, prompts: prompts))
@@ -147,7 +147,6 @@ public struct Scorer {
     _ trajectory: Trajectory, loss: Double, _ logProbabilities: [Double], _ rewards: TokenRewards,
     _ objective: TrainingObjective
   ) -> ScoreResult.Trajectory {
-    let nodes = trajectory.transitions.map(\.node)
     var residuals: [Double]?
     if case .balance = objective.flow {
       residuals = objective.network.residuals(trajectory, logProbabilities, rewards)
@@ -160,7 +159,7 @@ public struct Scorer {
           ?? (rewards.tree.leaf[transition.node] >= 0 ? 0 : -.infinity)
       },
       logTokenReward: rewards.logRewards(toLeaf: trajectory.leaf),
-      logFlow: nodes.map { log(rewards.flow[$0] / rewards.flow[0]) },
+      logFlow: rewards.logFlows(toLeaf: trajectory.leaf),
       logReward: objective.network.logStateRewards(trajectory, rewards), residuals: residuals, loss: loss)
   }
 
