@@ -66,8 +66,7 @@ extension Recipe.Mixture.Share {
       self = .linear(from: from, to: to, steps: first..<last)
     case ["to", "by", "per", "below"] where words.count == 9:
       guard let to = share(2), to < from, let step = numbers[4], Self.falls.contains(step),
-        let interval = Int(words[6]),
-        interval > 0, Self.steps.contains(interval), let loss = numbers[8], loss.isFinite
+        let interval = Int(words[6]), interval > 0, Self.steps.contains(interval), let loss = numbers[8], loss.isFinite
       else { return nil }
       self = .falling(from: from, to: to, step: step, interval: interval, loss: loss)
     default: return nil

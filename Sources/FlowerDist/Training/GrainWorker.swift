@@ -161,18 +161,20 @@ final class GrainWorker {
 
   /// The trajectories that the replay buffer takes, with their residuals.
   private func visits(_ examples: [Example], _ forest: GrainForest) -> [ReplayBuffer.Visit] {
-    guard recipe.replays else { return [] }
-    return zip(examples, zip(forest.draws, forest.scored.prompts)).flatMap { example, drawn in
-      zip(drawn.0, drawn.1.trajectories).compactMap { draw, trajectory -> ReplayBuffer.Visit? in
-        guard let place = example.place, recipe.replay.feed == .all || [.policy, .replay].contains(draw.source) else {
-          return nil
-        }
-        let residuals = objective.network.residuals(trajectory, forest.scored.logProbabilities, drawn.1.rewards)
+    var visits: [ReplayBuffer.Visit] = []
+    if !recipe.replays { return visits }
+    for (prompt, example) in examples.enumerated() {
+      guard let place = example.place else { continue }
+      let scored = forest.scored.prompts[prompt]
+      for (draw, trajectory) in zip(forest.draws[prompt], scored.trajectories)
+      where recipe.replay.feed == .all || [.policy, .replay].contains(draw.source) {
+        let residuals = objective.network.residuals(trajectory, forest.scored.logProbabilities, scored.rewards)
         let priority = abs(residuals.reduce(0, +))
-        return priority.isFinite
-          ? ReplayBuffer.Visit(prompt: place, leaf: Int32(trajectory.leaf), priority: priority) : nil
+        // One that is not finite shows in the loss, or is of a title that the policy can no longer write.
+        if priority.isFinite { visits.append(.init(prompt: place, leaf: Int32(trajectory.leaf), priority: priority)) }
       }
     }
+    return visits
   }
 
   /// What SFT imitates: the next item; without histories K draws by leaf weight.
