@@ -107,42 +107,4 @@ import Testing
     for position in 0..<40_000 as Range<UInt64> { counts[draws.leaf(random.uniform(position))] += 1 }
     #expect(chiSquareDeviate(counts, Self.weights) < 4)
   }
-
-  @Test(arguments: [Recipe.Trajectories.Source.weight, .uniform, .coin])
-  func trajectories(source: Recipe.Trajectories.Source) throws {
-    let tree = try CatalogueTree(titles: Self.weights.indices.map { [Int32($0) + 10] }, terminator: 3)
-    let rewards = TokenRewards(tree, weights: Self.weights)
-    var recipe = Recipe.Trajectories()
-    (recipe.source, recipe.count) = (source, 4)
-    var counts = [Int](repeating: 0, count: Self.weights.count)
-    for example in 0..<10_000 as Range<UInt32> {
-      let leaves = recipe.draw(rewards) {
-        CounterRandom(seed: 5, purpose: .draws, step: 6, example: example, sample: UInt32($0))
-      }
-      #expect(leaves.count == 4)
-      for leaf in leaves { counts[leaf] += 1 }
-    }
-    let alive = Self.weights.map { $0 > 0 ? 1 / Double(Self.weights.count { $0 > 0 }) : 0 }
-    let shares = Self.weights.map { $0 / Self.weights.reduce(0, +) }
-    let expected =
-      switch source {
-      case .weight: shares
-      case .uniform: alive
-      default: zip(alive, shares).map { ($0 + $1) / 2 }
-      }
-    #expect(chiSquareDeviate(counts, expected) < 4)
-  }
-
-  /// A trajectory depends on its own stream only: not on how many there are.
-  @Test func trajectoriesAreIndependent() throws {
-    let tree = try CatalogueTree(titles: Self.weights.indices.map { [Int32($0) + 10] }, terminator: 3)
-    let rewards = TokenRewards(tree, weights: Self.weights)
-    func draw(_ count: Int) -> [Int] {
-      var recipe = Recipe.Trajectories()
-      (recipe.source, recipe.count) = (.coin, count)
-      return recipe.draw(rewards) { CounterRandom(seed: 5, purpose: .draws, sample: UInt32($0)) }
-    }
-    let many = draw(50)
-    #expect(draw(7) == Array(many.prefix(7)))
-  }
 }

@@ -28,7 +28,7 @@ import Testing
         let interaction = dataset.isDistribution ? nil : dataset.train[index * 7]
         let history = interaction?.history ?? []
         return Example(
-          index: index, place: interaction == nil ? nil : index * 7, history: history, item: interaction?.item,
+          index: index, history: history, item: interaction?.item, place: interaction == nil ? 0 : Int32(index * 7),
           prompt: try catalogue.prompt(history: history).tokens)
       }
     }
@@ -40,10 +40,15 @@ import Testing
       var recipe = Recipe()
       recipe.objective.name = name
       recipe.objective.support = support
-      recipe.trajectories.source = .policy
+      recipe.trajectories.source = .init(.policy)
       set(&recipe)
       let model = ReferenceModel(reference ?? self.reference, catalogue.tree, support: support)
       return try GrainWorker(catalogue, LanguageModel(policy), recipe, reference: model)
+    }
+
+    /// What trajectories are drawn from where nothing is remembered.
+    func sources(_ worker: GrainWorker) -> DrawSources {
+      worker.sources(step: 0, progress: .init(), targets: [], replay: ReplayBuffer(Recipe.Replay()))
     }
   }
 
@@ -97,11 +102,13 @@ import Testing
     let made = try Made()
     let losses: [(Recipe.Objective.Name, Double)] = [(.dpo, 2), (.rosePO, 2), (.sDPO, 4), (.dmpo, 2)]
     for (name, titles) in losses {
-      let tally = try made.worker(name, reference: made.policy).validate(made.examples)
+      let worker = try made.worker(name, reference: made.policy)
+      let tally = worker.validate(made.examples, made.sources(worker))
       #expect(abs(tally.loss / 4 - log(titles)) < 1e-4, "\(name)")
     }
-    let (titles, scored) = try made.worker(.ppo, reference: made.policy).score(made.examples, step: 3, training: false)
-    #expect(titles.promptCount == 4 && scored.prompts.allSatisfy { $0.reference.count == 8 })
+    let worker = try made.worker(.ppo, reference: made.policy)
+    let scored = worker.score(made.examples, made.sources(worker), step: 3, training: false).scored
+    #expect(scored.prompts.count == 4 && scored.prompts.allSatisfy { $0.reference.count == 8 })
     for prompt in scored.prompts {
       let policy = prompt.trajectories.map { $0.logPolicy(scored.logProbabilities).reduce(0, +) }
       expectAgreement(prompt.reference, policy, tolerance: 1e-5)
@@ -115,11 +122,13 @@ import Testing
     let made = try Made()
     let worker = try made.worker(name, support: support) { $0.objective.rejected = 2 }
     let gradient = FloatArena(count: made.policy.layout.count)
-    let before = worker.run(made.examples, step: 0, scale: 0.25, into: gradient).loss / 4
+    let before = worker.run(made.examples, made.sources(worker), step: 0, scale: 0.25, into: gradient).0.loss / 4
     let squares = gradient.all.reduce(0) { $0 + Double($1) * Double($1) }
     let rate = 2e-3 / squares
     for i in 0..<gradient.count { made.policy.weights.base[i] -= Float(rate) * gradient.base[i] }
-    let after = worker.run(made.examples, step: 9, scale: 0.25, into: FloatArena(count: gradient.count)).loss / 4
+    let next = worker.run(
+      made.examples, made.sources(worker), step: 9, scale: 0.25, into: FloatArena(count: gradient.count))
+    let after = next.0.loss / 4
     #expect(abs(before - after - 2e-3) < 4e-4, "pairs are those of the examples, whatever the step")
   }
 
@@ -128,7 +137,8 @@ import Testing
     let (plain, fair) = try (made.worker(.sft), made.worker(.sft) { $0.objective.sftWeight = .ifairlrs })
     for example in made.examples {
       let weight = made.catalogue.groupWeights[Int(made.catalogue.tree.leafOfItem[Int(example.item!)])]
-      #expect(abs(fair.validate([example]).loss - weight * plain.validate([example]).loss) < 1e-9)
+      let losses = [fair, plain].map { $0.validate([example], made.sources($0)).loss }
+      #expect(abs(losses[0] - weight * losses[1]) < 1e-9)
     }
   }
 

@@ -149,6 +149,41 @@ import Testing
     Self.checkFlows(rewards)
   }
 
+  /// Flow rule `published`: popularity is summed up the tree, and every token of a title has the score of the title.
+  @Test(arguments: [Recipe.Reward.Weight.divide, .addLog]) func publishedFlowRuleOfAMadeUpScore(
+    weight: Recipe.Reward.Weight
+  ) throws {
+    let (titles, tree) = try CatalogueTreeTests.random(3)
+    let counts = titles.indices.map { Double($0 % 4) }
+    var recipe = Self.recipe(weight, smoothing: 0.5)
+    (recipe.c, recipe.flowRule) = (0.25, .published)
+    let model = try RewardModel(recipe, tree: tree, counts: counts, score: MadeUpScore())
+    let rewards = model.rewards(history: [2], leavingOut: nil)
+    let plain = TokenRewards(tree, weights: model.popularity)
+    #expect(model.isPersonal && rewards.flow == plain.flow)
+    let p = model.preference(history: [2], leavingOut: nil, score: MadeUpScore())
+    let (low, high, mean) = (p.min()!, p.max()!, p.reduce(0, +) / Double(p.count))
+    let products = (0..<tree.leafCount).map { leaf -> Double in
+      let changed = plain.logRewards(toLeaf: leaf).map { logReward in
+        weight == .divide
+          ? logReward / ((p[leaf] - mean) / (high - low) + 1)
+          : logReward + 0.25 * log((p[leaf] - low) / (high - low) + 1e-20)
+      }
+      expectAgreement(rewards.logRewards(toLeaf: leaf), changed, tolerance: 1e-12)
+      return exp(changed.reduce(0, +))
+    }
+    let total = products.reduce(0, +)
+    #expect(abs(rewards.logTotal - log(total)) < 1e-12)
+    expectAgreement(rewards.target, products.map { $0 / total }, tolerance: 1e-12)
+    // What is drawn by weight is the item distribution; no title is out of reach.
+    expectAgreement(rewards.weights, products.map { max($0 / products.max()!, 1e-300) }, tolerance: 1e-12)
+    if weight == .divide {
+      recipe.flowRule = .tree
+      let tree = try RewardModel(recipe, tree: tree, counts: counts, score: MadeUpScore())
+      expectAgreement(rewards.target, tree.rewards(history: [2], leavingOut: nil).target, tolerance: 1e-12)
+    }
+  }
+
   /// Without a history p is popularity, so the weights are w^(β-γ).
   @Test func powerWithoutAHistory() throws {
     let tree = try CatalogueTree(titles: [[1], [1, 2], [4]], terminator: 3)

@@ -217,6 +217,49 @@ import Testing
     expectAgreement(shares, Self.shares(weight, p), tolerance: 1e-12)
   }
 
+  /// Flow rule `published`: every token's log-reward of a title is changed by the title's score.
+  @Test(arguments: ["divide", "add_log"], ["tree", "terminating"]) func publishedFlowRule(
+    weight: String, flow: String
+  ) throws {
+    let scores = [0.125, 0.5, 0.0625, 0.25, 0.0625]
+    func prompt(_ more: [JSON.Member]) throws -> ScoreResult.Prompt {
+      let objective: [JSON.Member] = [
+        .init("name", "tb"), .init("flow", JSON(flow)), .init("support", "vocabulary"), .init("c", 0.5),
+      ]
+      let input = Self.input(
+        .object(objective + more), [.init("scores", JSON(scores.map { JSON($0) }))], items: [0, 1, 2, 3])
+      return try Self.trajectories(input).prompts[0]
+    }
+    let plain = try prompt([])
+    let published = try prompt([.init("weight", JSON(weight)), .init("flow_rule", "published")])
+    let p = [0.125, 0.5, 0.0625, 0.3125]
+    let terms = p.map { p in
+      weight == "divide" ? (1 / ((p - 0.25) / 0.4375 + 1), 0) : (1, 0.5 * log((p - 0.0625) / 0.4375 + 1e-20))
+    }
+    var products: [Double] = []
+    for (index, (factor, offset)) in terms.enumerated() {
+      let changed = plain.trajectories[index].logTokenReward.map { factor * $0 + offset }
+      expectAgreement(published.trajectories[index].logTokenReward, changed, tolerance: 1e-12)
+      products.append(exp(changed.reduce(0, +)))
+    }
+    let logTotal = log(products.reduce(0, +))
+    for (trajectory, plain) in zip(published.trajectories, plain.trajectories) {
+      expectAgreement(
+        trajectory.logFlow,
+        [0]
+          + trajectory.logTokenReward.dropLast().reduce(into: [-logTotal]) {
+            $0.append($0.last! + $1)
+          }.dropFirst(), tolerance: 1e-12)
+      // TB: the whole title against its product of rewards, and what the flow is normalised by.
+      let policy = trajectory.logPolicy.reduce(0, +)
+      let reward = trajectory.logTokenReward.reduce(0, +)
+      let residual =
+        flow == "tree"
+        ? policy + logTotal - reward : -15 + policy - reward - plain.logTerminate[0]
+      expectAgreement([trajectory.residuals!.reduce(0, +)], [residual], tolerance: 1e-10)
+    }
+  }
+
   /// Who prefers all leaves alike gets popularity; only `power` divides by it.
   @Test(arguments: [0.25, 1e-80]) func equalScores(score: Double) throws {
     let scores = JSON.Member("scores", JSON([score, score, score, score / 2, score / 2].map { JSON($0) }))
@@ -316,6 +359,8 @@ import Testing
     (text(objective: #""name": "vargrad""#), "objective.name vargrad compares two or more"),
     (text(objective: #""name": "soft", "granularity": 2"#), "soft compares single tokens"),
     (text(objective: #""name": "tb", "weight": "power""#), "weight power needs trajectories.scores"),
+    (text(objective: #""name": "tb", "flow_rule": "published""#), "flow_rule published is for reward.weight divide"),
+    (text(objective: #""name": "tb", "weight": "file""#), "weight file is of recipes"),
     (text(objective: #""name": "tb", "theta": 0.5"#), "theta needs trajectories.target"),
     (#"{"sequences": [], "objective": {"name": "tb"}}"#, "objective and gradients need trajectories"),
     (#"{"sequences": [], "gradients": true}"#, "objective and gradients need trajectories"),

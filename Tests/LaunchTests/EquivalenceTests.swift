@@ -26,6 +26,17 @@ extension LaunchTests {
         Way("SFT over the vocabulary", "objective.name=sft", "objective.sft_support=vocabulary"),
         Way("power reward by weight", "reward.weight=power", "trajectories.source=weight", "objective.theta=0.5"),
         Way("on-policy", "trajectories.source=policy"),
+        Way(
+          "power reward, mixed with other targets and the policy", "reward.weight=power",
+          "trajectories.source=length 0.3, targets 0.3, policy 0.2, weight rest"),
+        Way(
+          "power reward, published flow rule", "reward.weight=add_log", "reward.flow_rule=published",
+          "objective.name=tb"),
+        Way(
+          "replay and a schedule", "trajectories.source=weight 1 to 0.1 over 20, replay 0 to 0.5 over 10, policy 0.3",
+          "replay.capacity=20", "replay.staleness=5"),
+        Way(
+          "as published", "trajectories.source=length 1 to 0.1 by 0.3 per 5 below 100, policy rest"),
         Way("over the vocabulary", "objective.support=vocabulary", "objective.name=tb"),
         Way(
           "terminating flow over runs of tokens", "objective.flow=terminating", "objective.support=vocabulary",

@@ -21,6 +21,35 @@ extension LaunchTests {
       #expect(File.exists(workspace("runs/later/config.yaml")))
     }
 
+    /// Buffer and schedule are part of the checkpoint, whoever reads it.
+    @Test func goesOnWithReplayAndSchedule() async throws {
+      let workspace = try Workspace()
+      let overrides = [
+        "trajectories.source=replay 0.4, policy 0.2, length 1 to 0.1 by 0.2 per 8 below 1000", "replay.capacity=30",
+        "replay.staleness=6",
+      ]
+      try await workspace.succeed(ranks: 1, name: "whole", overrides)
+      try await workspace.succeed(
+        ranks: 2, name: "later", overrides, more: ["--resume", workspace.checkpoint(20, of: "whole")])
+      try await workspace.succeed(
+        ranks: 1, name: "last", overrides, more: ["--resume", workspace.checkpoint(30, of: "later")])
+      let expected = try workspace.weights("whole")
+      #expect(try workspace.weights("later") == expected)
+      #expect(try workspace.weights("last") == expected)
+      let buffer = try File.contents(of: workspace.checkpoint(40, of: "whole") + "/\(ReplayFile.name)")
+      #expect(try File.contents(of: workspace.checkpoint(40, of: "later") + "/\(ReplayFile.name)") == buffer)
+      #expect(buffer.split(separator: 0x0A).count == 30)
+      let state = try TrainerState(directory: workspace.checkpoint(40, of: "later"))
+      #expect(state.progress.falls == 5)
+      let manifest = try CheckpointManifest.verify(directory: workspace.checkpoint(40, of: "later"))
+      #expect(manifest.files.contains { $0.path == ReplayFile.name })
+      // Without the buffer it would not be the same run: the checkpoint is refused.
+      try Directory.remove(workspace.checkpoint(20, of: "whole") + "/\(ReplayFile.name)")
+      let outcome = try await workspace.train(
+        ranks: 2, name: "without", overrides, more: ["--resume", workspace.checkpoint(20, of: "whole")])
+      #expect(outcome.codes == [3, 3] && outcome.errors.contains(ReplayFile.name))
+    }
+
     @Test func killedRunsEndInTheSameWeights() async throws {
       let overrides = ["training.steps=120"]
       let workspace = try Workspace()

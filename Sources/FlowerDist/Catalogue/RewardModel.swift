@@ -27,8 +27,12 @@ public struct RewardModel: Sendable {
 
   /// - Parameters:
   ///   - counts: training count by item.
+  ///   - fileWeights: weight by item, for `file`.
   ///   - score: needed for personal weights only.
-  public init(_ recipe: Recipe.Reward, tree: CatalogueTree, counts: [Double], score: (any PreferenceScore)?) throws {
+  public init(
+    _ recipe: Recipe.Reward, tree: CatalogueTree, counts: [Double], fileWeights: [Double]? = nil,
+    score: (any PreferenceScore)?
+  ) throws {
     self.recipe = recipe
     self.tree = tree
     self.score = recipe.weight.isPersonal ? score : nil
@@ -39,7 +43,8 @@ public struct RewardModel: Sendable {
       throw FlowerError(.data, "no title of the catalogue has a weight above zero: set reward.smoothing above 0")
     }
     popularity = smoothed.map { $0 / total }
-    shared = TokenRewards(tree, weights: recipe.sharedWeights(smoothed))
+    let weights = fileWeights.map { tree.leafSums($0).map { $0 + recipe.smoothing } } ?? smoothed
+    shared = TokenRewards(tree, weights: recipe.sharedWeights(weights))
   }
 
   public var isPersonal: Bool { score != nil }
@@ -61,47 +66,54 @@ public struct RewardModel: Sendable {
   public func rewards(history: [Int32], leavingOut target: Int32?) -> TokenRewards {
     guard let score else { return shared }
     let preference = preference(history: history, leavingOut: target, score: score)
-    return TokenRewards(tree, weights: recipe.personalWeights(preference: preference, popularity: popularity))
+    return TokenRewards(tree, recipe.personalRewards(preference: preference, popularity: popularity))
   }
 }
 
 extension Recipe.Reward {
-  /// Leaf weights that are the same for everybody, from counts (smoothed) by leaf.
+  /// Leaf weights that are the same for everybody, from counts or a file's weights (smoothed) by leaf.
   func sharedWeights(_ counts: [Double]) -> [Double] {
     weight == .uniform ? counts.map { $0 > 0 ? 1 : 0 } : counts
   }
 
-  /// Leaf weights of a user in units of the largest; `weight` is a personal one.
+  /// What leaves are worth to a user; `weight` is a personal one.
   ///
-  /// With w the popularity and p the preference:
+  /// With w the popularity and p the preference, flow rule `tree` sums up the tree, in units of the largest,
   /// - `power`: p^β · w^-γ
   /// - `divide`: w^(1/p̂) with p̂ = (p − mean p) / (max p − min p) + 1, as published
   /// - `add_log`: w · p'^c with p' = (p − min p) / (max p − min p) + 1e-20, as published
+  ///
+  /// Flow rule `published` sums w, and then divides every log r of a trajectory by the p̂ of its leaf, or adds c · log p'
+  /// to it.
   ///
   /// Who prefers nothing (max p = min p) gets popularity: p̂ = p' = 1.
   ///
   /// - Parameters:
   ///   - preference: at least 0 by leaf, above 0 for `power`.
   ///   - popularity: by leaf, summing to one; where it is 0 so is the weight.
-  func personalWeights(preference: [Double], popularity: [Double]) -> [Double] {
+  func personalRewards(preference: [Double], popularity: [Double]) -> LeafRewards {
     let (low, high) = (preference.min()!, preference.max()!)
     let mean = preference.reduce(0, +) / Double(preference.count)
     func scaled(_ p: Double, from origin: Double, plus offset: Double) -> Double {
       high > low ? (p - origin) / (high - low) + offset : 1
     }
-    let logWeights = zip(preference, popularity).map { p, w -> Double in
-      guard w > 0 else { return -.infinity }
+    /// log w' = factor · log w + offset.
+    func terms(_ p: Double, _ w: Double) -> (factor: Double, offset: Double) {
       switch weight {
-      case .power: return beta * log(p) - gamma * log(w)
-      case .divide: return log(w) / scaled(p, from: mean, plus: 1)
-      case .addLog: return log(w) + c * log(scaled(p, from: low, plus: 1e-20))
-      case .popularity, .uniform: preconditionFailure("\(weight) is not personal")
+      case .power: return (-gamma, beta * log(p))
+      case .divide: return (1 / scaled(p, from: mean, plus: 1), 0)
+      case .addLog: return (1, c * log(scaled(p, from: low, plus: 1e-20)))
+      case .popularity, .uniform, .file: preconditionFailure("\(weight) is not personal")
       }
     }
-    // Relative to the largest, so that no exponents make all of them zero, or one infinite.
-    let largest = logWeights.max()!
-    // A weight that underflows would make a title unreachable, which w > 0 promises that it is not.
-    return logWeights.map { $0 == -.infinity ? 0 : max(exp($0 - largest), 1e-300) }
+    let all = zip(preference, popularity).map { $1 > 0 ? terms($0, $1) : (1, 0) }
+    if flowRule == .published {
+      return LeafRewards(weights: popularity, terms: .init(factors: all.map(\.0), offsets: all.map(\.1)))
+    }
+    let logWeights = zip(all, popularity).map { terms, w in
+      w > 0 ? terms.0 * log(w) + terms.1 : -.infinity
+    }
+    return LeafRewards(weights: TokenRewards.weights(logWeights))
   }
 
   /// The preference by leaf where a score is given: at least 1e-6 of the leaf's popularity.

@@ -15,6 +15,7 @@ public struct Recipe: Equatable, Sendable {
   public var objective = Objective()
   public var reward = Reward()
   public var trajectories = Trajectories()
+  public var replay = Replay()
   public var optimizer = Optimizer()
   public var training = Training()
   public var validation = Validation()
@@ -135,11 +136,18 @@ public struct Recipe: Equatable, Sendable {
     public enum Weight: String, CaseIterable, Sendable {
       case popularity, uniform, power, divide
       case addLog = "add_log"
+      case file
 
       /// Whether it needs a preference score.
       public var isPersonal: Bool { [.power, .divide, .addLog].contains(self) }
     }
+    /// `tree` sums leaf weights up the tree; `published` keeps `divide` and `add_log` as the published code applies them,
+    /// to every token of a trajectory by the score of the item that it ends in.
+    public enum FlowRule: String, CaseIterable, Sendable { case tree, published }
     public var weight = Weight.popularity
+    public var flowRule = FlowRule.tree
+    /// Titles and their weights for `file`, in the form of `title_counts.jsonl`.
+    public var file: String? = nil
     /// Added once to every leaf's training count.
     public var smoothing = 1.0
     /// β of `power`: sharpness of the preference score.
@@ -151,14 +159,28 @@ public struct Recipe: Equatable, Sendable {
   }
 
   public struct Trajectories: Equatable, Sendable {
-    /// `weight`: by leaf weight (personal if the reward is). `uniform`: over leaves. `coin`: a fair coin between the two.
-    /// `policy`: sampled from the model over the catalogue.
-    public enum Source: String, CaseIterable, Sendable { case weight, uniform, coin, policy }
-    public var source = Source.coin
+    /// `weight`: by leaf weight (personal if the reward is). `uniform`: over leaves. `length`: by number of tokens.
+    /// `targets`: other next items of the batch. `policy`: sampled from the model over the catalogue. `replay`: from the
+    /// replay buffer.
+    public enum Source: String, CaseIterable, Sendable { case weight, uniform, length, targets, policy, replay }
+    public var source = Mixture.coin
     /// K, trajectories per prompt.
     public var count = 8
     /// Temperature of `policy`.
     public var temperature = 1.0
+  }
+
+  /// The replay buffer, for `replay` among the sources of trajectories.
+  public struct Replay: Equatable, Sendable {
+    /// Which trajectories are put into it: those of the policy, or all.
+    public enum Feed: String, CaseIterable, Sendable { case policy, all }
+    public var feed = Feed.all
+    /// Most titles, of all prompts together.
+    public var capacity = 10_000
+    /// Steps after its last visit in which a title may be drawn.
+    public var staleness = 1000
+    /// Titles are drawn in proportion to this power of their residual; 0: evenly.
+    public var priorityExponent = 1.0
   }
 
   public struct Optimizer: Equatable, Sendable {

@@ -52,6 +52,8 @@ extension RecipeField {
     RecipeField("objective.reference", \.objective.reference, .notEmpty),
 
     RecipeField("reward.weight", \.reward.weight),
+    RecipeField("reward.flow_rule", \.reward.flowRule),
+    RecipeField("reward.file", \.reward.file, .notEmpty),
     RecipeField("reward.smoothing", \.reward.smoothing, .within(0...1e9)),
     RecipeField("reward.beta", \.reward.beta, .within(0...100)),
     RecipeField("reward.gamma", \.reward.gamma, .within(0...100)),
@@ -60,6 +62,11 @@ extension RecipeField {
     RecipeField("trajectories.source", \.trajectories.source),
     RecipeField("trajectories.count", \.trajectories.count, .within(1...65_536)),
     RecipeField("trajectories.temperature", \.trajectories.temperature, .above(0, upTo: 1000)),
+
+    RecipeField("replay.feed", \.replay.feed),
+    RecipeField("replay.capacity", \.replay.capacity, .within(1...10_000_000)),
+    RecipeField("replay.staleness", \.replay.staleness, .within(1...1_000_000_000)),
+    RecipeField("replay.priority_exponent", \.replay.priorityExponent, .within(0...10)),
 
     RecipeField("optimizer.learning_rate", \.optimizer.learningRate, .above(0, upTo: 10)),
     RecipeField("optimizer.schedule", \.optimizer.schedule),

@@ -75,6 +75,14 @@ struct RecipeRule: Sendable {
       \.objective.granularity, \.objective.name,
       unless: "objective.name soft compares single tokens: objective.granularity must be 1"
     ) { $0.objective.granularity == 1 || $0.objective.name != .soft },
+    RecipeRule(
+      \.reward.flowRule, \.reward.weight,
+      unless: "reward.flow_rule published is for reward.weight divide and add_log"
+    ) { $0.reward.flowRule == .tree || [.divide, .addLog].contains($0.reward.weight) },
+    RecipeRule(
+      \.reward.flowRule, \.objective.name,
+      unless: "objective.name soft asks for the rewards of a state: reward.flow_rule must be tree"
+    ) { $0.reward.flowRule == .tree || $0.objective.name != .soft },
   ]
 
   private static let trajectories: [RecipeRule] = [
@@ -84,8 +92,30 @@ struct RecipeRule: Sendable {
     ) { $0.objective.name != .vargrad || $0.trajectories.count >= 2 },
     RecipeRule(
       \.trajectories.source, \.reward.smoothing, \.objective.name,
-      unless: "trajectories.source policy can reach every title, so reward.smoothing must be above 0"
-    ) { $0.objective.name == .sft || $0.trajectories.source != .policy || $0.reward.smoothing > 0 },
+      unless: "trajectories.source policy and targets can reach every title, so reward.smoothing must be above 0"
+    ) {
+      $0.objective.name == .sft || $0.reward.smoothing > 0
+        || !$0.trajectories.source.uses(.policy) && !$0.trajectories.source.uses(.targets)
+    },
+    RecipeRule(
+      \.trajectories.source,
+      unless: "trajectories.source must have, at every step, a share above 0 of another source than replay"
+    ) { $0.trajectories.source.alwaysDraws },
+    RecipeRule(
+      \.trajectories.source,
+      unless: "trajectories.source: the shares beside the rest must not add up to more than 1"
+    ) { $0.trajectories.source.leavesARest },
+    RecipeRule(
+      \.trajectories.source, \.training.globalBatch,
+      unless: "trajectories.source targets are those of other examples: training.global_batch must be at least 2"
+    ) { !$0.trajectories.source.uses(.targets) || $0.training.globalBatch >= 2 },
+    RecipeRule(
+      \.trajectories.source, \.data.generated, \.data.generatedExamples,
+      unless: "trajectories.source targets needs examples with histories; data.generated_examples makes some"
+    ) { !$0.trajectories.source.uses(.targets) || !$0.generatesDistribution },
+    RecipeRule(
+      \.reward.file, \.reward.weight, unless: "reward.weight file and reward.file need each other"
+    ) { ($0.reward.weight == .file) == ($0.reward.file != nil) },
   ]
 
   private static let reference: [RecipeRule] = [
@@ -103,7 +133,7 @@ struct RecipeRule: Sendable {
       unless: "objective.name ppo and grpo learn from what the policy writes: trajectories.source must be policy and"
         + " trajectories.temperature 1"
     ) {
-      !$0.objective.name.isPolicyGradient || $0.trajectories.source == .policy && $0.trajectories.temperature == 1
+      !$0.objective.name.isPolicyGradient || $0.trajectories.source == .init(.policy) && $0.trajectories.temperature == 1
     },
     RecipeRule(
       \.trajectories.count, \.objective.name,

@@ -132,7 +132,8 @@ extension Recipe.Objective.PrefixTitles: RecipeChoice {}
 extension Recipe.Objective.Support: RecipeChoice {}
 extension Recipe.Objective.SFTWeight: RecipeChoice {}
 extension Recipe.Reward.Weight: RecipeChoice {}
-extension Recipe.Trajectories.Source: RecipeChoice {}
+extension Recipe.Reward.FlowRule: RecipeChoice {}
+extension Recipe.Replay.Feed: RecipeChoice {}
 extension Recipe.Optimizer.Schedule: RecipeChoice {}
 extension Recipe.Validation.Metric: RecipeChoice {}
 extension Decoding.Score: RecipeChoice {}

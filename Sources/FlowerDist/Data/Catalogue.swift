@@ -11,7 +11,8 @@ public struct Catalogue: Sendable {
   public let terminator: String
 
   public init(
-    dataset: Dataset, tokenizer: Tokenizer, prompt: Recipe.Prompt, terminator: String, reward: Recipe.Reward
+    dataset: Dataset, tokenizer: Tokenizer, prompt: Recipe.Prompt, terminator: String, reward: Recipe.Reward,
+    titleWeights: TitleWeights? = nil
   ) throws {
     self.dataset = dataset
     self.tokenizer = tokenizer
@@ -26,7 +27,8 @@ public struct Catalogue: Sendable {
       "item \($0) (\(dataset.titles[$0].quoted))"
     }
     score = dataset.isDistribution ? nil : CooccurrenceScore(dataset: dataset)
-    rewards = try RewardModel(reward, tree: tree, counts: dataset.counts, score: score)
+    rewards = try RewardModel(
+      reward, tree: tree, counts: dataset.counts, fileWeights: titleWeights?.byItem(dataset.titles), score: score)
   }
 
   /// Tokens of the prompt for a history of item ids, oldest first, and the number of items dropped for lack of room.

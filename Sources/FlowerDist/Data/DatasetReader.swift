@@ -51,7 +51,8 @@ extension Dataset {
     return titles
   }
 
-  private static func titleCounts(_ path: String) throws -> (titles: [String], weights: [Double]) {
+  /// Titles and counts of a file in the form of `title_counts.jsonl`, by line.
+  static func titleCounts(_ path: String) throws -> (titles: [String], weights: [Double]) {
     var titles: [String] = []
     var weights: [Double] = []
     try eachLine(of: path) { json, lines in

@@ -2,12 +2,12 @@
 public struct Example: Sendable {
   /// Position in the global batch.
   public var index: Int
-  /// Position in the training split; `nil` for an example of another split, and without histories.
-  public var place: Int?
   /// Item ids, oldest first; empty without histories.
   public var history: [Int32]
   /// The item that followed; `nil` without histories.
   public var item: Int32?
+  /// Which prompt of training it is: its place in the training split, 0 without histories; `nil` outside training.
+  public var place: Int32?
   /// Tokens of the prompt.
   public var prompt: [Int32]
 }
@@ -41,16 +41,32 @@ public struct ExampleStream {
   private mutating func example(step: Int, index: Int) throws -> Example {
     let train = catalogue.dataset.train
     if train.isEmpty {
-      return Example(index: index, history: [], item: nil, prompt: try catalogue.prompt(history: []).tokens)
+      return Example(
+        index: index, history: [], item: nil, place: 0, prompt: try catalogue.prompt(history: []).tokens)
     }
-    let (wanted, position) = (step * recipe.globalBatch + index).quotientAndRemainder(dividingBy: train.count)
+    let place = place(step: step, index: index)
+    let interaction = train[Int(place)]
+    return Example(
+      index: index, history: interaction.history, item: interaction.item, place: place,
+      prompt: try catalogue.prompt(history: interaction.history).tokens)
+  }
+
+  /// The leaves of the next items of the whole batch of a step, by position; needs histories.
+  mutating func targets(step: Int) -> [Int] {
+    (0..<recipe.globalBatch).map { index in
+      let item = catalogue.dataset.train[Int(place(step: step, index: index))].item
+      return Int(catalogue.tree.leafOfItem[Int(item)])
+    }
+  }
+
+  /// The place in the training split of an example of a batch.
+  private mutating func place(step: Int, index: Int) -> Int32 {
+    let count = catalogue.dataset.train.count
+    let (wanted, position) = (step * recipe.globalBatch + index).quotientAndRemainder(dividingBy: count)
     if wanted != epoch {
       epoch = wanted
-      order = CounterRandom(seed: recipe.seed, purpose: .dataOrder, step: UInt32(wanted)).permutation(of: train.count)
+      order = CounterRandom(seed: recipe.seed, purpose: .dataOrder, step: UInt32(wanted)).permutation(of: count)
     }
-    let interaction = train[Int(order[position])]
-    return Example(
-      index: index, place: Int(order[position]), history: interaction.history, item: interaction.item,
-      prompt: try catalogue.prompt(history: interaction.history).tokens)
+    return order[position]
   }
 }

@@ -25,7 +25,7 @@ public struct ServedModel {
     self.metadata = metadata
     catalogue = try Catalogue(
       dataset: dataset, tokenizer: model.tokenizer, prompt: metadata.prompt, terminator: metadata.terminator,
-      reward: metadata.reward)
+      reward: metadata.reward, titleWeights: metadata.titleWeights)
     transformer = model.transformer
     notes =
       dataset.digest == metadata.catalogueDigest

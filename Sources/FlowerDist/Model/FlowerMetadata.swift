@@ -12,6 +12,8 @@ public struct FlowerMetadata: Equatable, Sendable {
   public var support: Recipe.Objective.Support
   /// Leaf weight and smoothing.
   public var reward: Recipe.Reward
+  /// The weights of reward weight `file`.
+  public var titleWeights: TitleWeights?
   /// SHA-256 of the catalogue, hexadecimal.
   public var catalogueDigest: String
   /// Element type of the weights that training began from; `nil` if it began from random ones.
@@ -21,7 +23,8 @@ public struct FlowerMetadata: Equatable, Sendable {
 
   public init(
     prompt: Recipe.Prompt, terminator: String, terminatorToken: Int32, support: Recipe.Objective.Support,
-    reward: Recipe.Reward, catalogueDigest: String, baseType: SafeTensors.DType? = nil,
+    reward: Recipe.Reward, titleWeights: TitleWeights? = nil, catalogueDigest: String,
+    baseType: SafeTensors.DType? = nil,
     baseDigest: String? = nil
   ) {
     self.prompt = prompt
@@ -29,12 +32,13 @@ public struct FlowerMetadata: Equatable, Sendable {
     self.terminatorToken = terminatorToken
     self.support = support
     self.reward = reward
+    self.titleWeights = titleWeights
     self.catalogueDigest = catalogueDigest
     self.baseType = baseType
     self.baseDigest = baseDigest
   }
 
-  /// Reads `flower.json` of a model directory.
+  /// Reads `flower.json` of a model directory, and the weights of titles beside it if the reward has them from a file.
   /// - Throws: `FlowerError` of kind `data` naming file and key.
   public init(directory: String) throws {
     let path = "\(directory)/\(Self.fileName)"
@@ -65,6 +69,9 @@ public struct FlowerMetadata: Equatable, Sendable {
     let reward = try fields.object("reward")
     self.reward = Recipe.Reward()
     self.reward.weight = try reward.choice("weight")
+    if reward["flow_rule"] != nil { self.reward.flowRule = try reward.choice("flow_rule") }
+    titleWeights =
+      self.reward.weight == .file ? try TitleWeights(contentsOf: "\(directory)/\(TitleWeights.fileName)") : nil
     self.reward.smoothing = try reward.double("smoothing")
     self.reward.beta = try reward.double("beta")
     self.reward.gamma = try reward.double("gamma")
@@ -83,9 +90,10 @@ public struct FlowerMetadata: Equatable, Sendable {
     }
   }
 
-  /// Writes `flower.json` into a model directory, atomically.
+  /// Writes what ``init(directory:)`` reads into a model directory, each file atomically.
   /// - Throws: `FlowerError` of kind `cannotWrite`.
   public func write(directory: String) throws {
+    try titleWeights?.write(to: "\(directory)/\(TitleWeights.fileName)")
     try AtomicFile.write(json.serialized(pretty: true) + [0x0A], to: "\(directory)/\(Self.fileName)")
   }
 
@@ -103,7 +111,8 @@ public struct FlowerMetadata: Equatable, Sendable {
       .init(
         "reward",
         [
-          "weight": JSON(reward.weight.rawValue), "smoothing": JSON(reward.smoothing), "beta": JSON(reward.beta),
+          "weight": JSON(reward.weight.rawValue), "flow_rule": JSON(reward.flowRule.rawValue),
+          "smoothing": JSON(reward.smoothing), "beta": JSON(reward.beta),
           "gamma": JSON(reward.gamma), "c": JSON(reward.c),
         ]),
       .init("catalogue_sha256", JSON(catalogueDigest)),

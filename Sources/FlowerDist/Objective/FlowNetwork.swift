@@ -7,6 +7,8 @@ import Foundation
 /// - flow `terminating` (every state may end; Deleu et al. 2022, and the published Flower): n transitions,
 ///   d_t = log R_{t-1} + log π(y_t|s_{t-1}) + log π(⊤|s_t) − log R_t − log π(⊤|s_{t-1}).
 ///
+/// Under the published flow rule the log r of a trajectory depend on its end, and log F(s_0) is that of all rewards.
+///
 /// States further apart than a token need no rule of their own: the residual of a run of tokens is the sum of theirs, since
 /// what lies between cancels.
 public struct FlowNetwork: Equatable, Sendable {
@@ -29,15 +31,11 @@ public struct FlowNetwork: Equatable, Sendable {
 
   /// log R_t of the states s_0…s_n, Σ_{j≤t} log r(y_j|s_{j-1}) + log r(⊤|s_t). Where no title ends it is -∞ in the tree.
   public func logStateRewards(_ trajectory: Trajectory, _ rewards: TokenRewards) -> [Double] {
-    let tree = rewards.tree
-    let last = trajectory.transitions.count - 1
-    return trajectory.transitions.enumerated().map { index, transition in
-      let (node, leaf) = (transition.node, Int(tree.leaf[transition.node]))
-      let reach = log(rewards.flow[node] / rewards.flow[0])
-      let weight = leaf >= 0 ? rewards.weights[leaf] : 0
-      let end = weight > 0 ? log(weight / rewards.flow[node]) : -.infinity
+    let ends = rewards.logEnds(toLeaf: trajectory.leaf)
+    return zip(rewards.logReach(toLeaf: trajectory.leaf), ends).enumerated().map { index, state in
+      let (reach, end) = state
       if flow == .tree { return reach + end }
-      let isHidden = prefixTitles == .published && index < last
+      let isHidden = prefixTitles == .published && index + 1 < ends.count
       return reach + (end == -.infinity || isHidden ? Self.logNoEnd : end)
     }
   }
@@ -47,10 +45,11 @@ public struct FlowNetwork: Equatable, Sendable {
     _ trajectory: Trajectory, _ logProbabilities: [Double], _ rewards: TokenRewards
   ) -> [Double] {
     let logPolicy = trajectory.logPolicy(logProbabilities)
-    let byToken: [Double]
+    var byToken: [Double]
     switch flow {
     case .tree:
       byToken = zip(logPolicy, rewards.logRewards(toLeaf: trajectory.leaf)).map(-)
+      byToken[0] += rewards.logTotal
     case .terminating:
       let ends = zip(trajectory.transitions, logStateRewards(trajectory, rewards)).map { transition, logReward in
         logProbabilities[transition.terminatorScore!] - logReward

@@ -24,24 +24,3 @@ struct LeafDraws {
     return low
   }
 }
-
-extension Recipe.Trajectories {
-  /// The leaves of the K trajectories of an example, drawn independently and with replacement; not for `policy`.
-  ///
-  /// `random(k)` is the stream of trajectory k; position 0 draws the leaf, position 1 tosses the coin.
-  func draw(_ rewards: TokenRewards, random: (Int) -> CounterRandom) -> [Int] {
-    let byWeight = LeafDraws(rewards.weights)
-    // Uniformly over the leaves that can be drawn at all: a leaf of zero flow never is.
-    let alive = source == .weight ? [] : rewards.weights.indices.filter { rewards.weights[$0] > 0 }
-    return (0..<count).map { k in
-      let stream = random(k)
-      switch source {
-      case .weight: return byWeight.leaf(stream.uniform(0))
-      case .uniform: return alive[stream.integer(0, below: alive.count)]
-      case .coin:
-        return stream.uniform(1) < 0.5 ? byWeight.leaf(stream.uniform(0)) : alive[stream.integer(0, below: alive.count)]
-      case .policy: preconditionFailure("trajectories of the policy are sampled from the model")
-      }
-    }
-  }
-}

@@ -8,33 +8,37 @@ struct PolicySampler {
   let language: LanguageModel
   var temperature = 1.0
 
+  /// One title to be written: the k-th of a prompt.
+  struct Walk {
+    var prompt: Int
+    var k: Int
+  }
+
   /// - Parameters:
   ///   - titles: prompts (and maybe titles) already added; the model has begun a forest with room for what is sampled.
-  ///   - count: trajectories per prompt.
   ///   - support: where the states are to be read for training; over the vocabulary every state is read, the draw
   ///     renormalises over the options.
-  ///   - random: the stream of trajectory k of a prompt; position = depth of the state.
-  /// - Returns: leaves by prompt and trajectory.
+  ///   - random: the stream of a walk; position = depth of the state.
+  /// - Returns: leaf by walk.
   func sample(
-    _ titles: inout TitleForest, prompts: Range<Int>, count: Int, support: Recipe.Objective.Support,
+    _ titles: inout TitleForest, _ walks: [Walk], support: Recipe.Objective.Support,
     random: (_ prompt: Int, _ k: Int) -> CounterRandom
-  ) -> [[Int]] {
+  ) -> [Int] {
     struct Walker {
-      var prompt: Int
-      var k: Int
+      var index: Int
       var node = 0
     }
     let tree = titles.tree
-    var leaves = prompts.map { _ in [Int](repeating: -1, count: count) }
-    var walkers = prompts.flatMap { prompt in (0..<count).map { Walker(prompt: prompt, k: $0) } }
+    var leaves = [Int](repeating: -1, count: walks.count)
+    var walkers = walks.indices.map { Walker(index: $0) }
 
     /// Follows forced steps to the next choice and reads it; `false` when the title ends.
     func advance(_ walker: inout Walker) -> Bool {
       while true {
-        titles.read(prompt: walker.prompt, node: walker.node, support: support)
+        titles.read(prompt: walks[walker.index].prompt, node: walker.node, support: support)
         if tree.isChoice(walker.node) { return true }
         guard let child = tree.child(of: walker.node, option: 0) else {
-          leaves[walker.prompt - prompts.lowerBound][walker.k] = Int(tree.leaf[walker.node])
+          leaves[walker.index] = Int(tree.leaf[walker.node])
           return false
         }
         walker.node = child
@@ -49,11 +53,12 @@ struct PolicySampler {
       let logProbabilities = language.score(titles.forest, titles.readouts)
       walkers = walkers.compactMap { walker in
         var walker = walker
-        let scores = titles.scores(prompt: walker.prompt, node: walker.node, support: support)!
-        let uniform = random(walker.prompt, walker.k).uniform(UInt64(tree.depth[walker.node]))
+        let walk = walks[walker.index]
+        let scores = titles.scores(prompt: walk.prompt, node: walker.node, support: support)!
+        let uniform = random(walk.prompt, walk.k).uniform(UInt64(tree.depth[walker.node]))
         let option = choose(logProbabilities[scores], uniform)
         guard let child = tree.child(of: walker.node, option: option) else {
-          leaves[walker.prompt - prompts.lowerBound][walker.k] = Int(tree.leaf[walker.node])
+          leaves[walker.index] = Int(tree.leaf[walker.node])
           return nil
         }
         walker.node = child
@@ -61,6 +66,16 @@ struct PolicySampler {
       }
     }
     return leaves
+  }
+
+  /// `count` titles of each prompt: leaves by prompt and k.
+  func sample(
+    _ titles: inout TitleForest, prompts: Range<Int>, count: Int, support: Recipe.Objective.Support,
+    random: (_ prompt: Int, _ k: Int) -> CounterRandom
+  ) -> [[Int]] {
+    let walks = prompts.flatMap { prompt in (0..<count).map { Walk(prompt: prompt, k: $0) } }
+    let leaves = sample(&titles, walks, support: support, random: random)
+    return (0..<prompts.count).map { Array(leaves[$0 * count..<($0 + 1) * count]) }
   }
 
   private func choose(_ logProbabilities: ArraySlice<Double>, _ uniform: Double) -> Int {

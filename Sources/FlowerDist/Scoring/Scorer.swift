@@ -93,7 +93,7 @@ public struct Scorer {
   /// Adds the gradient of the loss to `gradient`, if there is one.
   func score(_ request: TrajectoryRequest, into gradient: FloatArena?) throws -> ScoreResult.Trajectories {
     let objective = TrainingObjective(request.objective, supervisedScale: 1)
-    let shared = TokenRewards(request.tree, weights: request.weights)
+    let shared = TokenRewards(request.tree, request.rewards)
     let sizes = request.prompts.map { prompt in
       ForestSize(prompt: prompt.tokens.count, request.tree, Self.titles(of: prompt, request.objective))
     }
@@ -151,7 +151,7 @@ public struct Scorer {
       let targets = prompt.target.map { [Trajectory(leaf: $0, prompt: index, in: titles, support: o.sftSupport)] }
       return ScoredPrompt(
         trajectories: trajectories, targets: o.name == .sft ? trajectories : targets ?? [],
-        rewards: prompt.weights.map { TokenRewards(request.tree, weights: $0) } ?? shared)
+        rewards: prompt.rewards.map { TokenRewards(request.tree, $0) } ?? shared)
     }
     let logProbabilities = try compute(titles.forest, titles.readouts, training: training)
     return (titles, ScoredForest(logProbabilities: logProbabilities, prompts: prompts))
@@ -180,7 +180,6 @@ public struct Scorer {
     _ trajectory: Trajectory, loss: Double, _ logProbabilities: [Double], _ rewards: TokenRewards,
     _ objective: TrainingObjective
   ) -> ScoreResult.Trajectory {
-    let nodes = trajectory.transitions.map(\.node)
     var residuals: [Double]?
     if case .balance = objective.flow {
       residuals = objective.network.residuals(trajectory, logProbabilities, rewards)
@@ -193,7 +192,7 @@ public struct Scorer {
           ?? (rewards.tree.leaf[transition.node] >= 0 ? 0 : -.infinity)
       },
       logTokenReward: rewards.logRewards(toLeaf: trajectory.leaf),
-      logFlow: nodes.map { log(rewards.flow[$0] / rewards.flow[0]) },
+      logFlow: rewards.logFlows(toLeaf: trajectory.leaf),
       logReward: objective.network.logStateRewards(trajectory, rewards), residuals: residuals, loss: loss)
   }
 

@@ -8,8 +8,8 @@ public struct TrajectoryRequest: Sendable {
     public var leaves: [Int]
     /// The leaf that SFT imitates beside the flow term; `nil` where the loss has no such part.
     public var target: Int?
-    /// Weight by leaf; `nil` where the request's hold.
-    public var weights: [Double]?
+    /// `nil` where the request's hold.
+    public var rewards: LeafRewards?
 
     /// The leaves of the trajectories once each, in the order of their first.
     var distinctLeaves: [Int] {
@@ -19,8 +19,8 @@ public struct TrajectoryRequest: Sendable {
   }
 
   public var tree: CatalogueTree
-  /// Weight by leaf, for every prompt without weights of its own.
-  public var weights: [Double]
+  /// For every prompt without rewards of its own.
+  public var rewards: LeafRewards
   public var prompts: [Prompt]
   public var objective: Recipe.Objective
   /// Whether the request had a list of prompts, however long, instead of one prompt.
@@ -75,11 +75,11 @@ public struct TrajectoryRequest: Sendable {
         place: row.tokens.place,
         tokens: try row.tokens.tokens(1...ScoreRequest.maximumTokens, vocabularySize: vocabularySize),
         leaves: items.map { Int(tree.leafOfItem[$0]) }, target: mixes ? target.map { Int(tree.leafOfItem[$0]) } : nil,
-        weights: weights != nil || recipe.reward.weight.isPersonal
-          ? recipe.reward.leafWeights(tree, counts: weights ?? counts, scores: scores) : nil)
+        rewards: weights != nil || recipe.reward.weight.isPersonal
+          ? recipe.reward.leafRewards(tree, counts: weights ?? counts, scores: scores) : nil)
     }
     self.tree = tree
-    weights = recipe.reward.leafWeights(tree, counts: counts, scores: nil)
+    rewards = recipe.reward.leafRewards(tree, counts: counts, scores: nil)
     self.objective = recipe.objective
     isList = try field["prompts"].isPresent
   }
@@ -111,7 +111,7 @@ public struct TrajectoryRequest: Sendable {
   /// Fields of a recipe that the keys of `objective` are.
   private static let fields: [RecipeField] =
     RecipeField.all.filter { $0.section == "objective" && !ofTraining.contains($0.key) }
-    + ["reward.weight", "reward.beta", "reward.gamma", "reward.c"].map { RecipeField.named($0)! }
+    + ["reward.weight", "reward.flow_rule", "reward.beta", "reward.gamma", "reward.c"].map { RecipeField.named($0)! }
 
   /// The parts `objective` and `reward` of a recipe; the rest of it means nothing.
   private static func recipe(_ field: JSONField) throws -> Recipe {
@@ -128,6 +128,9 @@ public struct TrajectoryRequest: Sendable {
     guard !recipe.objective.name.hasReference else {
       throw FlowerError(
         .usage, "\(field.place).name \(recipe.objective.name.rawValue) needs a reference model, which only `train` has")
+    }
+    guard recipe.reward.weight != .file else {
+      throw FlowerError(.usage, "\(field.place).weight file is of recipes; here the catalogue brings its weights")
     }
     for rule in RecipeRule.objective where !rule.holds(recipe) {
       throw FlowerError(.usage, "\(field.place): \(rule.message)")
@@ -187,16 +190,18 @@ private struct Row {
 }
 
 extension Recipe.Reward {
-  /// Leaf weights from counts and preference scores by item. Scores are summed by leaf, divided by their sum, and at least
+  /// Leaf rewards from counts and preference scores by item. Scores are summed by leaf, divided by their sum, and at least
   /// 1e-6 of the popularity, as in training.
-  fileprivate func leafWeights(_ tree: CatalogueTree, counts: [Double], scores: [Double]?) -> [Double] {
+  fileprivate func leafRewards(_ tree: CatalogueTree, counts: [Double], scores: [Double]?) -> LeafRewards {
     let byLeaf = tree.leafSums(counts)
-    guard weight.isPersonal, let scores else { return weight.isPersonal ? byLeaf : sharedWeights(byLeaf) }
+    guard weight.isPersonal, let scores else {
+      return LeafRewards(weights: weight.isPersonal ? byLeaf : sharedWeights(byLeaf))
+    }
     let popularity = byLeaf.map { [total = byLeaf.reduce(0, +)] in $0 / total }
     let preference = tree.leafSums(scores)
     let total = preference.reduce(0, +)
     let shares = total > 0 ? preference.map { $0 / total } : preference
-    return personalWeights(preference: Self.floored(shares, popularity: popularity), popularity: popularity)
+    return personalRewards(preference: Self.floored(shares, popularity: popularity), popularity: popularity)
   }
 }
 

@@ -5,9 +5,14 @@ struct GrainTally: Equatable {
   var flow = 0.0
   var tokens = 0
   var trajectories = 0
+  /// Of the trajectories of the source whose share falls: the sum of their flow losses, and how many.
+  var fallingLoss = 0.0
+  var fallingCount = 0
 
-  static let width = 5
-  var flat: [Double] { [loss, supervised, flow, Double(tokens), Double(trajectories)] }
+  static let width = 7
+  var flat: [Double] {
+    [loss, supervised, flow, Double(tokens), Double(trajectories), fallingLoss, Double(fallingCount)]
+  }
 
   init() {}
 
@@ -15,6 +20,7 @@ struct GrainTally: Equatable {
     let values = Array(flat)
     (loss, supervised, flow) = (values[0], values[1], values[2])
     (tokens, trajectories) = (Int(values[3]), Int(values[4]))
+    (fallingLoss, fallingCount) = (values[5], Int(values[6]))
   }
 
   static func += (a: inout GrainTally, b: GrainTally) {
@@ -23,7 +29,17 @@ struct GrainTally: Equatable {
     a.flow += b.flow
     a.tokens += b.tokens
     a.trajectories += b.trajectories
+    a.fallingLoss += b.fallingLoss
+    a.fallingCount += b.fallingCount
   }
+}
+
+/// A micro-batch with its trajectories drawn and scored.
+struct GrainForest {
+  var titles: TitleForest
+  /// By prompt and trajectory, with their leaves.
+  var draws: [[Draw]]
+  var scored: ScoredForest
 }
 
 /// Computes the loss and the gradient of one grain's examples: draws, forest, objective, backward.
@@ -53,8 +69,19 @@ final class GrainWorker {
       recipe.objective, supervisedScale: catalogue.supervisedScale(recipe.objective.sftSupport))
   }
 
-  /// The examples' trajectories and their scores; grows the forest, by sampling where the recipe asks for it.
-  func score(_ examples: [Example], step: Int, training: Bool) -> (TitleForest, ScoredForest) {
+  /// What trajectories are drawn from after `step` steps.
+  ///
+  /// - Parameter targets: leaf of the next item by position in the batch.
+  func sources(
+    step: Int, progress: Recipe.Mixture.Progress, targets: [Int], replay: ReplayBuffer
+  ) -> DrawSources {
+    DrawSources(
+      recipe.trajectories.source, tree: catalogue.tree, step: step, progress: progress, targets: targets,
+      replay: replay)
+  }
+
+  /// The examples' trajectories and their scores; grows the forest, by sampling where the policy is a source.
+  func score(_ examples: [Example], _ sources: DrawSources, step: Int, training: Bool) -> GrainForest {
     let o = recipe.objective
     let rewards = clock.measure(.draws) {
       examples.map { catalogue.rewards.rewards(history: $0.history, leavingOut: training ? $0.item : nil) }
@@ -67,70 +94,107 @@ final class GrainWorker {
       for leaf in leaves { titles.addTitle(prompt: prompt, leaf: leaf, support: o.sftSupport) }
     }
 
-    let draws: [[Int]]
-    let logProbabilities: [Double]
-    if objective.usesFlow, pairs == nil, recipe.trajectories.source == .policy {
-      let depth = Int(catalogue.tree.depth.max()!)
-      let rows = titles.forest.rowCount + examples.count * recipe.trajectories.count * depth
-      language.begin(rows: rows, queries: rows, training: training)
-      let sampler = PolicySampler(language: language, temperature: recipe.trajectories.temperature)
-      draws = clock.measure(.sampling) {
-        sampler.sample(
-          &titles, prompts: 0..<examples.count, count: recipe.trajectories.count, support: o.support
-        ) { prompt, k in random(.policy, step, examples[prompt], k) }
+    var draws = clock.measure(.draws) {
+      guard objective.usesFlow else { return examples.map { _ -> [Draw] in [] } }
+      return zip(examples, rewards).map { example, rewards in
+        if let pairs {
+          return pairs.draw(target: leaf(example), self.pairs(example, step: step)).map { Draw(nil, leaf: $0) }
+        }
+        return sources.draw(recipe.trajectories.count, for: example, rewards) { random(.draws, step, example, $0) }
       }
-      logProbabilities = language.score(titles.forest, titles.readouts)
-    } else {
-      draws = clock.measure(.draws) {
-        guard objective.usesFlow else { return examples.map { _ in [] } }
-        return zip(examples, rewards).map { example, rewards -> [Int] in
-          if let pairs { return pairs.draw(target: leaf(example), self.pairs(example, step: step)) }
-          return recipe.trajectories.draw(rewards) { random(.draws, step, example, $0) }
+    }
+    var walks: [PolicySampler.Walk] = []
+    for (prompt, draws) in draws.enumerated() {
+      for (k, draw) in draws.enumerated() {
+        if let leaf = draw.leaf {
+          titles.addTitle(prompt: prompt, leaf: leaf, support: o.support)
+        } else {
+          walks.append(.init(prompt: prompt, k: k))
         }
       }
-      for (prompt, leaves) in draws.enumerated() {
-        for leaf in leaves { titles.addTitle(prompt: prompt, leaf: leaf, support: o.support) }
-      }
-      logProbabilities = language.score(titles, training: training)
     }
+    if !walks.isEmpty {
+      let rows = titles.forest.rowCount + walks.count * Int(catalogue.tree.depth.max()!)
+      language.begin(rows: rows, queries: rows, training: training)
+      let sampler = PolicySampler(language: language, temperature: recipe.trajectories.temperature)
+      let leaves = clock.measure(.sampling) {
+        sampler.sample(&titles, walks, support: o.support) { random(.policy, step, examples[$0], $1) }
+      }
+      for (walk, leaf) in zip(walks, leaves) { draws[walk.prompt][walk.k].leaf = leaf }
+    }
+    // What sampling computed is there already.
+    let logProbabilities =
+      walks.isEmpty
+      ? language.score(titles, training: training) : language.score(titles.forest, titles.readouts)
 
     let references = clock.measure(.forward) {
-      zip(examples, draws).map { example, leaves in
-        objective.usesFlow ? reference?.titles(leaves, of: example, areFixed: pairs != nil) ?? [] : []
+      zip(examples, draws).map { example, draws in
+        objective.usesFlow ? reference?.titles(draws.map { $0.leaf! }, of: example, areFixed: pairs != nil) ?? [] : []
       }
     }
     let prompts = examples.indices.map { prompt in
       ScoredPrompt(
-        trajectories: draws[prompt].map { Trajectory(leaf: $0, prompt: prompt, in: titles, support: o.support) },
+        trajectories: draws[prompt].map { Trajectory(leaf: $0.leaf!, prompt: prompt, in: titles, support: o.support) },
         targets: targets[prompt].map { Trajectory(leaf: $0, prompt: prompt, in: titles, support: o.sftSupport) },
         rewards: rewards[prompt], reference: references[prompt],
         supervisedWeight: targets[prompt].first.flatMap { groupWeights?[$0] } ?? 1)
     }
-    return (titles, ScoredForest(logProbabilities: logProbabilities, prompts: prompts))
+    return GrainForest(
+      titles: titles, draws: draws, scored: ScoredForest(logProbabilities: logProbabilities, prompts: prompts))
   }
 
   /// Adds to `gradient` that of the examples' loss, `scale` being one over the global number of examples.
-  func run(_ examples: [Example], step: Int, scale: Double, into gradient: FloatArena) -> GrainTally {
-    let (titles, scored) = score(examples, step: step, training: true)
-    let output = clock.measure(.objective) { objective.evaluate(scored, scale: scale) }
-    language.backward(titles.forest, titles.readouts, gradient: output.gradient, into: gradient)
-    return tally(titles, scored, output)
+  ///
+  /// - Returns: sums, and what the replay buffer is to remember.
+  func run(
+    _ examples: [Example], _ sources: DrawSources, step: Int, scale: Double, into gradient: FloatArena
+  ) -> (GrainTally, [ReplayBuffer.Visit]) {
+    let forest = score(examples, sources, step: step, training: true)
+    let output = clock.measure(.objective) { objective.evaluate(forest.scored, scale: scale) }
+    language.backward(forest.titles.forest, forest.titles.readouts, gradient: output.gradient, into: gradient)
+    return (tally(forest, output), visits(examples, forest))
   }
 
   /// The examples' losses without a gradient.
-  func validate(_ examples: [Example]) -> GrainTally {
-    let (titles, scored) = score(examples, step: 0, training: false)
-    return tally(titles, scored, objective.evaluate(scored))
+  func validate(_ examples: [Example], _ sources: DrawSources) -> GrainTally {
+    let forest = score(examples, sources, step: 0, training: false)
+    return tally(forest, objective.evaluate(forest.scored))
   }
 
-  private func tally(_ titles: TitleForest, _ scored: ScoredForest, _ output: ObjectiveOutput) -> GrainTally {
+  private func tally(_ forest: GrainForest, _ output: ObjectiveOutput) -> GrainTally {
     var tally = GrainTally()
     tally.loss = output.losses.reduce(0, +)
     tally.supervised = output.supervised.reduce(0, +)
     tally.flow = output.flow.reduce(0, +)
-    tally.tokens = titles.forest.rowCount
-    tally.trajectories = scored.prompts.reduce(0) { $0 + $1.trajectories.count }
+    tally.tokens = forest.titles.forest.rowCount
+    tally.trajectories = forest.draws.reduce(0) { $0 + $1.count }
+    if let falling = recipe.trajectories.source.falling?.source {
+      for (draws, losses) in zip(forest.draws, output.flowByTrajectory) {
+        for (draw, loss) in zip(draws, losses) where draw.source == falling {
+          tally.fallingLoss += loss
+          tally.fallingCount += 1
+        }
+      }
+    }
     return tally
+  }
+
+  /// The trajectories that the replay buffer takes, with their residuals.
+  private func visits(_ examples: [Example], _ forest: GrainForest) -> [ReplayBuffer.Visit] {
+    var visits: [ReplayBuffer.Visit] = []
+    if !recipe.replays { return visits }
+    for (prompt, example) in examples.enumerated() {
+      guard let place = example.place else { continue }
+      let scored = forest.scored.prompts[prompt]
+      for (draw, trajectory) in zip(forest.draws[prompt], scored.trajectories)
+      where recipe.replay.feed == .all || [.policy, .replay].contains(draw.source) {
+        let residuals = objective.network.residuals(trajectory, forest.scored.logProbabilities, scored.rewards)
+        let priority = abs(residuals.reduce(0, +))
+        // One that is not finite shows in the loss, or is of a title that the policy can no longer write.
+        if priority.isFinite { visits.append(.init(prompt: place, leaf: Int32(trajectory.leaf), priority: priority)) }
+      }
+    }
+    return visits
   }
 
   /// What SFT imitates: the next item; without histories K draws by leaf weight.
@@ -144,9 +208,10 @@ final class GrainWorker {
   /// The leaf of the next item; `nil` without histories.
   private func leaf(_ example: Example) -> Int? { example.item.map { Int(catalogue.tree.leafOfItem[Int($0)]) } }
 
-  /// The pairs of a training example are the same whenever it comes round, so that its reference is computed once.
+  /// The pairs of a training example are the same whenever it comes round, so that its reference is computed once; those
+  /// of the one prompt without histories are new each time.
   private func pairs(_ example: Example, step: Int) -> CounterRandom {
-    guard let place = example.place else { return random(.pairs, step, example, 0) }
+    guard example.item != nil, let place = example.place else { return random(.pairs, step, example, 0) }
     return CounterRandom(seed: recipe.training.seed, purpose: .pairs, example: UInt32(place))
   }
 
@@ -154,6 +219,14 @@ final class GrainWorker {
     CounterRandom(
       seed: recipe.training.seed, purpose: purpose, step: UInt32(step), example: UInt32(example.index),
       sample: UInt32(k))
+  }
+}
+
+extension Recipe {
+  /// Whether the run has a replay buffer.
+  var replays: Bool {
+    trajectories.source.uses(.replay) && !objective.name.isPreference
+      && TrainingObjective(objective, supervisedScale: 1).usesFlow
   }
 }
 

@@ -14,7 +14,7 @@ final class ReferenceModel {
   /// By leaf, of the one prompt without histories.
   private var catalogue: [Double]?
   /// By place in the training split.
-  private var byExample: [Int: [Double]] = [:]
+  private var byExample: [Int32: [Double]] = [:]
 
   init(_ transformer: Transformer, _ tree: CatalogueTree, support: Recipe.Objective.Support) {
     self.transformer = transformer

@@ -22,6 +22,8 @@ struct RunCourse: Equatable {
     var values = Dictionary(uniqueKeysWithValues: fields.map { ($0.key, $0.yaml(recipe)) })
     // Wherever the model is that a run began from; what it was is in the checkpoint, or its digest is.
     if recipe.model.path != nil { values["model.path"] = "a model" }
+    // What it holds is part of the data.
+    if recipe.reward.file != nil { values["reward.file"] = "a file" }
     self.recipe = values
     self.data = data
     self.reference = reference

@@ -18,6 +18,10 @@ struct RunPlan {
       ("longest", "prompt \(setup.longestPrompt) tokens\(cut), title \(setup.longestTitle)"),
       ("objective", Self.objective(recipe)),
       ("trajectories", Self.trajectories(recipe)),
+    ]
+    if let shares = Self.shares(recipe, steps: trainer.totalSteps) { rows.append(("shares", shares)) }
+    if recipe.replays { rows.append(("replay", Self.replay(recipe.replay))) }
+    rows += [
       ("batch", "\(training.globalBatch) examples in \(training.grains) grains"),
       ("steps", "\(trainer.totalSteps), \(optimizer.schedule.rawValue) from \(optimizer.learningRate)"),
       ("seed", "\(training.seed)"),
@@ -64,6 +68,27 @@ struct RunPlan {
     if !TrainingObjective(recipe.objective, supervisedScale: 1).usesFlow { return "none" }
     if recipe.objective.name.isPreference { return "a chosen title and \(recipe.objective.rejectedCount) rejected" }
     let t = recipe.trajectories
-    return "\(t.count) per prompt by \(t.source.rawValue), reward \(recipe.reward.weight.rawValue)"
+    let rule = recipe.reward.flowRule == .published ? " as published" : ""
+    return "\(t.count) per prompt by \(t.source.yaml), reward \(recipe.reward.weight.rawValue)\(rule)"
+  }
+
+  /// The sources' shares in the first and in the last step; `nil` if they do not change.
+  private static func shares(_ recipe: Recipe, steps: Int) -> String? {
+    let mixture = recipe.trajectories.source
+    if mixture.isConstant || !TrainingObjective(recipe.objective, supervisedScale: 1).usesFlow { return nil }
+    func text(step: Int, falls: Int) -> String {
+      let shares = mixture.shares(step: step, falls: falls)
+      return zip(mixture.parts, shares).map { part, share in
+        "\(part.source.rawValue) \(NumberText.tick(share / shares.reduce(0, +)))"
+      }.joined(separator: ", ")
+    }
+    let last = text(step: steps - 1, falls: mixture.falling == nil ? 0 : .max)
+    return
+      "\(text(step: 0, falls: 0)) at first; \(last) \(mixture.falling == nil ? "in the last step" : "at the least")"
+  }
+
+  private static func replay(_ replay: Recipe.Replay) -> String {
+    "up to \(replay.capacity) titles of \(replay.feed == .all ? "all trajectories" : "the policy"),"
+      + " at most \(replay.staleness) steps old, by residual^\(replay.priorityExponent)"
   }
 }

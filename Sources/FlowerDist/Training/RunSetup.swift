@@ -24,6 +24,8 @@ public struct RunSetup {
   /// Tokens of the longest prompt, and how many prompts drop items for lack of room, in a sample of the training split.
   public var longestPrompt = 0
   public var sampledPrompts = 0
+  /// What `reward.file` holds.
+  private let titleWeights: TitleWeights?
   public var cutPrompts = 0
 
   /// - Parameters:
@@ -41,9 +43,12 @@ public struct RunSetup {
       try ModelDirectory(contentsOf: $0, keepingSideFiles: true, base: checkpoint == nil ? nil : adapted, host: host)
     }
     let tokenizer = try model?.tokenizer ?? Self.tokenizer(recipe, dataset)
+    let titleWeights = try recipe.reward.file.map { try TitleWeights(contentsOf: $0) }
+    self.titleWeights = titleWeights
+    try titleWeights?.requireTitles(of: dataset, path: recipe.reward.file!)
     catalogue = try Catalogue(
       dataset: dataset, tokenizer: tokenizer, prompt: recipe.prompt, terminator: recipe.tokenizer.terminator,
-      reward: recipe.reward)
+      reward: recipe.reward, titleWeights: titleWeights)
     try Self.check(recipe, dataset)
     if let model {
       transformer = model.transformer
@@ -68,7 +73,9 @@ public struct RunSetup {
     baseType = recipe.model.path == nil ? nil : model?.baseType
     reference = try Self.referenceModel(recipe, of: transformer, catalogue, host: referenceHost)
     sharesReference = referenceHost != nil
-    course = RunCourse(recipe, data: dataset.digest, reference: reference?.digest)
+    course = RunCourse(
+      recipe, data: titleWeights.map { (dataset.digest + $0.digest).sha256 } ?? dataset.digest,
+      reference: reference?.digest)
     longestTitle = Int(catalogue.tree.depth.max()!)
     try samplePrompts()
   }
@@ -113,6 +120,7 @@ public struct RunSetup {
   /// What a recipe may ask of these data.
   private static func check(_ recipe: Recipe, _ dataset: Dataset) throws {
     func refuse(_ problem: String) -> FlowerError { FlowerError(.usage, problem) }
+    let usesFlow = TrainingObjective(recipe.objective, supervisedScale: 1).usesFlow
     let validates = recipe.validation.every > 0
     if dataset.isDistribution {
       let without = "but \(dataset.name) has none"
@@ -124,7 +132,11 @@ public struct RunSetup {
       }
       if recipe.reward.weight.isPersonal {
         throw refuse(
-          "reward.weight: \(recipe.reward.weight.rawValue) needs histories, \(without); expected popularity or uniform")
+          "reward.weight: \(recipe.reward.weight.rawValue) needs histories, \(without); expected popularity, uniform or file"
+        )
+      }
+      if usesFlow, recipe.trajectories.source.uses(.targets) {
+        throw refuse("trajectories.source: targets are next items of histories, \(without)")
       }
       if recipe.training.epochs != nil {
         throw refuse("training.epochs: counts examples with histories, \(without); expected training.steps")
@@ -141,6 +153,17 @@ public struct RunSetup {
       }
       if dataset.valid.isEmpty {
         throw refuse("validation.every: \(dataset.name) has no validation examples; expected 0")
+      }
+    }
+    if recipe.replays, !dataset.isDistribution {
+      let (steps, epoch) = (
+        ExampleStream.steps(recipe.training, examples: dataset.train.count),
+        dataset.train.count / recipe.training.globalBatch
+      )
+      if min(recipe.replay.staleness, steps - 1) < epoch {
+        throw refuse(
+          "trajectories.source: replay is of an example's own titles, and an example comes again after about \(epoch)"
+            + " steps; expected a longer run, and replay.staleness above that")
       }
     }
   }
@@ -183,7 +206,8 @@ public struct RunSetup {
       transformer: transformer, tokenizer: catalogue.tokenizer,
       metadata: FlowerMetadata(
         prompt: recipe.prompt, terminator: recipe.tokenizer.terminator, terminatorToken: catalogue.tree.terminator,
-        support: recipe.objective.support, reward: recipe.reward, catalogueDigest: catalogue.dataset.digest,
+        support: recipe.objective.support, reward: recipe.reward, titleWeights: titleWeights,
+        catalogueDigest: catalogue.dataset.digest,
         baseType: baseType, baseDigest: base?.digest),
       sideFiles: sideFiles, base: base?.directory)
   }

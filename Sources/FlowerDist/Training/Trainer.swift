@@ -8,6 +8,10 @@ public final class Trainer {
   public private(set) var step = 0
   /// Training seconds of all attempts.
   public private(set) var seconds = 0.0
+  /// How far the schedule of the trajectories' sources is.
+  private(set) var progress = Recipe.Mixture.Progress()
+  /// The same on every rank; empty unless the recipe replays.
+  private(set) var replay: ReplayBuffer
 
   let communicator: any Communicator
   let reducer: GradientReducer
@@ -36,20 +40,23 @@ public final class Trainer {
     optimizer = AdamW(recipe.optimizer, list: list, plan: reducer.plan, rank: communicator.rank)
     worker = try GrainWorker(catalogue, language, recipe, reference: reference)
     stream = ExampleStream(catalogue, recipe.training)
+    replay = ReplayBuffer(recipe.replay)
   }
 
   public var isFinished: Bool { step >= totalSteps }
 
-  /// Goes on after `step` steps that took `seconds`; weights and optimizer state have been restored.
-  func resume(step: Int, seconds: Double) {
-    self.step = step
-    self.seconds = seconds
+  /// Goes on where a run was saved; weights and optimizer state have been restored.
+  func resume(_ state: TrainerState, replay: ReplayBuffer?) {
+    step = state.step
+    seconds = state.seconds
+    progress = state.progress
+    if let replay { self.replay = replay }
   }
 
   /// One step. Throws on every rank when the loss or the gradient is not finite; nothing is updated then.
   public func runStep() throws -> StepLine {
     let start = clock.now
-    let tallies = try computeGrains()
+    let (tallies, visits) = try computeGrains()
     let gradient = worker.clock.measure(.reduction) { reducer.reduce() }
     let norm = worker.clock.measure(.reduction) { gradient.norm(communicator) }
     let total = sum(tallies)
@@ -64,22 +71,31 @@ public final class Trainer {
     reducer.finish()
     worker.clock.measure(.reduction) { reducer.gather(language.transformer.trainable.weights) }
     step += 1
+    progress.add(loss: total.fallingLoss, count: total.fallingCount, step: step, of: recipe.trajectories.source)
+    if recipe.replays { replay.add(visits, step: step) }
     // Rank zero's clock, so that every rank keeps the same time.
     seconds += communicator.sum([communicator.isRoot ? (clock.now - start).seconds : 0])[0]
     return line(total, norm: norm, rate: rate)
   }
 
-  /// Computes this rank's grains and hands their gradients to the reducer; returns the tallies of all grains.
-  private func computeGrains() throws -> [GrainTally] {
+  /// Computes this rank's grains and hands their gradients to the reducer; returns the tallies of all grains and, in
+  /// their order, what the replay buffer is to remember.
+  private func computeGrains() throws -> ([GrainTally], [ReplayBuffer.Visit]) {
     let grains = recipe.training.grains
+    let usesTargets = worker.objective.usesFlow && recipe.trajectories.source.uses(.targets)
+    let sources = worker.sources(
+      step: step, progress: progress, targets: usesTargets ? stream.targets(step: step) : [], replay: replay)
+    var visits: [ReplayBuffer.Visit] = []
     var flat = [Double](repeating: 0, count: grains * GrainTally.width)
     try communicator.together {
       for grain in ReductionPlan.grains(ofRank: communicator.rank, grains: grains, ranks: communicator.size) {
         let gradient = reducer.buffer()
         var tally = GrainTally()
         for examples in try stream.microBatches(step: step, grain: grain) {
-          tally += worker.run(
-            examples, step: step, scale: 1 / Double(recipe.training.globalBatch), into: gradient)
+          let (sums, visited) = worker.run(
+            examples, sources, step: step, scale: 1 / Double(recipe.training.globalBatch), into: gradient)
+          tally += sums
+          visits += visited
         }
         reducer.add(gradient)
         flat.replaceSubrange(grain * GrainTally.width..<(grain + 1) * GrainTally.width, with: tally.flat)
@@ -87,7 +103,12 @@ public final class Trainer {
     }
     // Each grain is counted on one rank and zero elsewhere, so this sum is exact.
     let all = communicator.sum(flat)
-    return all.chunks(of: GrainTally.width).map { GrainTally(flat: $0) }
+    let tallies = all.chunks(of: GrainTally.width).map { GrainTally(flat: $0) }
+    // Ranks hold neighbouring grains, so the order of ranks is that of grains.
+    if recipe.replays {
+      visits = communicator.gather(ReplayBuffer.Visit.bytes(visits)).flatMap { ReplayBuffer.Visit.visits($0) }
+    }
+    return (tallies, visits)
   }
 
   /// The sum over grains, in their order.

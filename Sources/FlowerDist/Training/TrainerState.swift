@@ -12,6 +12,8 @@ struct TrainerState: Equatable {
   var best: Double?
   var bestStep: Int?
   var validationsSinceBest: Int
+  /// How far the schedule of the trajectories' sources is.
+  var progress: Recipe.Mixture.Progress
 
   func write(directory: String) throws {
     let members: [JSON.Member] =
@@ -21,12 +23,16 @@ struct TrainerState: Equatable {
         JSON.Member("best", best.map { JSON($0) } ?? .null),
         JSON.Member("best_step", bestStep.map { JSON($0) } ?? .null),
         JSON.Member("validations_since_best", JSON(validationsSinceBest)),
+        JSON.Member(
+          "trajectories",
+          ["falls": JSON(progress.falls), "loss": JSON(progress.loss), "count": JSON(progress.count)]),
       ] + course.members
     try AtomicFile.write(JSON.object(members).serialized(pretty: true) + [0x0A], to: "\(directory)/\(Self.fileName)")
   }
 
   init(
-    step: Int, seconds: Double, ranks: Int, course: RunCourse, best: Double?, bestStep: Int?, validationsSinceBest: Int
+    step: Int, seconds: Double, ranks: Int, course: RunCourse, best: Double?, bestStep: Int?, validationsSinceBest: Int,
+    progress: Recipe.Mixture.Progress
   ) {
     self.step = step
     self.seconds = seconds
@@ -35,6 +41,7 @@ struct TrainerState: Equatable {
     self.best = best
     self.bestStep = bestStep
     self.validationsSinceBest = validationsSinceBest
+    self.progress = progress
   }
 
   init(directory: String) throws {
@@ -54,5 +61,16 @@ struct TrainerState: Equatable {
     best = json["best"]?.double
     bestStep = json["best_step"]?.int
     validationsSinceBest = try fields.int("validations_since_best")
+    progress = .init()
+    // Checkpoints from before there were schedules have none.
+    if fields["trajectories"] != nil {
+      let schedule = try fields.object("trajectories")
+      progress.falls = try schedule.int("falls")
+      progress.loss = try schedule.double("loss")
+      progress.count = try schedule.int("count")
+      guard progress.falls >= 0, 0...1 << 50 ~= progress.count else {
+        throw schedule.error("falls", "falls or count out of range")
+      }
+    }
   }
 }

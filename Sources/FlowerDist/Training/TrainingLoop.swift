@@ -181,7 +181,7 @@ public final class TrainingLoop {
     let step = trainer.step
     let state = TrainerState(
       step: step, seconds: trainer.seconds, ranks: communicator.size, course: setup.course, best: best?.value,
-      bestStep: best?.step, validationsSinceBest: validationsSinceBest)
+      bestStep: best?.step, validationsSinceBest: validationsSinceBest, progress: trainer.progress)
     try communicator.together {
       try OptimizerShards.write(
         trainer.optimizer, setup.transformer.trainable.list, rank: communicator.rank, of: communicator.size,
@@ -189,6 +189,7 @@ public final class TrainingLoop {
       if communicator.isRoot {
         try setup.modelDirectory.write(to: directory, maximumPositions: setup.maximumPositions)
         try state.write(directory: directory)
+        if recipe.replays { try ReplayFile.write(trainer.replay, directory: directory) }
       }
     }
     try communicator.together {
@@ -234,7 +235,12 @@ public final class TrainingLoop {
     }
     try OptimizerShards.read(
       trainer.optimizer, setup.transformer.trainable.list, ranks: state.ranks, directory: checkpoint)
-    trainer.resume(step: state.step, seconds: state.seconds)
+    let replay =
+      try setup.recipe.replays
+      ? ReplayFile.read(
+        setup.recipe.replay, directory: checkpoint, prompts: max(1, setup.catalogue.dataset.train.count),
+        leaves: setup.catalogue.tree.leafCount, step: state.step) : nil
+    trainer.resume(state, replay: replay)
   }
 
   /// The weights that a run leaves as they are, once per host.
@@ -260,7 +266,7 @@ public final class TrainingLoop {
   /// and what became of it.
   private static func facts(_ setup: RunSetup) -> [(name: String, value: String)] {
     [
-      ("the data", setup.catalogue.dataset.digest), ("the initial weights", setup.transformer.digest),
+      ("the data", setup.course.data), ("the initial weights", setup.transformer.digest),
       ("the frozen weights", setup.transformer.adapter == nil ? "" : setup.transformer.frozenDigest),
       ("the reference model", setup.reference?.digest ?? "none"),
       ("the files beside them", setup.sideFiles?.digest ?? "none"),

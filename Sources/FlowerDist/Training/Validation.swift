@@ -36,9 +36,13 @@ final class Validation {
       return [Metric("total_variation", metrics.totalVariation), Metric("js", metrics.js)]
     }
     if recipe.validation.metric == .loss {
+      // The sources of the first step, so that losses of different steps compare.
+      let sources = worker.sources(
+        step: 0, progress: .init(), targets: examples.map { Int(catalogue.tree.leafOfItem[Int($0.item!)]) },
+        replay: ReplayBuffer(recipe.replay))
       let losses = try communicator.spread(count: examples.count, batch: Self.batch, width: 1) { range in
         // One by one, so that each example has its own loss.
-        examples[range].map { worker.validate([$0]).loss }
+        examples[range].map { worker.validate([$0], sources).loss }
       }
       return [Metric("loss", losses.reduce(0, +) / Double(max(examples.count, 1)))]
     }
