@@ -309,7 +309,8 @@ private let valid = """
     recipe.tokenizer = .init(path: "t", kind: .bytes, vocabularySize: 256, terminator: "x")
     recipe.objective = .init(
       name: .tb, lambda: 0.5, flow: .terminating, prefixTitles: .published, granularity: 2, support: .vocabulary,
-      sftSupport: .catalogue, theta: 0.5)
+      sftSupport: .catalogue, sftWeight: .ifairlrs, theta: 0.5, beta: 0.5, rejected: 2, labelSmoothing: 0.1,
+      reference: "f")
     recipe.reward = .init(
       weight: .power, flowRule: .published, file: "w", smoothing: 0, beta: 0, gamma: 0, c: 0)
     recipe.trajectories = .init(source: .init(.policy), count: 1, temperature: 2)
@@ -323,6 +324,8 @@ private let valid = """
     recipe.validation = .init(every: 1, metric: .ndcgAt10, examples: 1, patience: 1)
     recipe.checkpoint = .init(every: 1, keep: 1, keepBest: false)
     (recipe.evaluation.beam, recipe.evaluation.excludeHistory, recipe.evaluation.examples) = (21, true, 1)
+    (recipe.evaluation.score, recipe.evaluation.lengthPenalty) = (.published, 1)
+    (recipe.evaluation.guidance, recipe.evaluation.temperature) = (0.5, 2)
     return recipe
   }
 }

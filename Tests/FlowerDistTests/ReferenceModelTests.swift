@@ -181,7 +181,13 @@ import Testing
     let named = try RunSetup(recipe)
     #expect(named.reference?.digest != start.reference?.digest)
     #expect(named.course.differences(from: adapters.course) == ["another reference model"])
-    #expect(MemoryPlan(named, ranks: 1).activations > MemoryPlan(try RunSetup(self.recipe(nil)), ranks: 1).activations)
+    // Beside what the policy needs for a chosen and a rejected title of four examples, all titles of the one prompt.
+    let (c, title, nodes) = (start.transformer.configuration, start.longestTitle, start.catalogue.tree.nodeCount)
+    let policy = MemoryPlan(
+      c, trained: 1, grains: 1, ranks: 1, rows: 4 * (start.longestPrompt + 2 * title), queries: 4 * (1 + 2 * title),
+      vocabulary: true)
+    let reference = Activations.bytes(c, rows: start.longestPrompt + nodes, queries: 1 + nodes, keeping: .nothing)
+    #expect(MemoryPlan(start, ranks: 1).activations == policy.activations + reference)
   }
 
   @Test func refusesOtherTokens() throws {
