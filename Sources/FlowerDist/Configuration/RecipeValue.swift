@@ -131,6 +131,8 @@ extension Recipe.Objective.Flow: RecipeChoice {}
 extension Recipe.Objective.PrefixTitles: RecipeChoice {}
 extension Recipe.Objective.Support: RecipeChoice {}
 extension Recipe.Reward.Weight: RecipeChoice {}
+extension Recipe.Reward.Score: RecipeChoice {}
+extension Recipe.Reward.ScoreValues: RecipeChoice {}
 extension Recipe.Trajectories.Source: RecipeChoice {}
 extension Recipe.Optimizer.Schedule: RecipeChoice {}
 extension Recipe.Validation.Metric: RecipeChoice {}

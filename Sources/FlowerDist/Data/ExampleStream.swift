@@ -8,6 +8,8 @@ public struct Example: Sendable {
   public var item: Int32?
   /// Tokens of the prompt.
   public var prompt: [Int32]
+  /// Where in the dataset it is; `nil` without histories.
+  public var place: ExamplePlace?
 }
 
 /// The order of the training examples: a permutation per epoch keyed by (seed, epoch), walked by one global cursor.
@@ -46,9 +48,10 @@ public struct ExampleStream {
       epoch = wanted
       order = CounterRandom(seed: recipe.seed, purpose: .dataOrder, step: UInt32(wanted)).permutation(of: train.count)
     }
-    let interaction = train[Int(order[position])]
+    let row = Int(order[position])
+    let interaction = train[row]
     return Example(
       index: index, history: interaction.history, item: interaction.item,
-      prompt: try catalogue.prompt(history: interaction.history).tokens)
+      prompt: try catalogue.prompt(history: interaction.history).tokens, place: ExamplePlace(.train, row: row))
   }
 }

@@ -5,7 +5,7 @@ public final class Evaluator {
   private let catalogue: Catalogue
   private let language: LanguageModel
   /// States in which more than one title is possible: the most rows that titles of one prompt need.
-  private let openStates: Int
+  let openStates: Int
   /// Prompts that are computed together.
   private static let promptsAtOnce = 8
 

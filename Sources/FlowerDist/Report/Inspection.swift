@@ -55,7 +55,8 @@ public struct Inspection: CustomStringConvertible, Sendable {
   ) throws {
     let catalogue = try Catalogue(
       dataset: dataset, tokenizer: tokenizer, prompt: metadata?.prompt ?? Recipe.Prompt(),
-      terminator: metadata?.terminator ?? Recipe.Tokenizer().terminator, reward: metadata?.reward ?? Recipe.Reward())
+      terminator: metadata?.terminator ?? Recipe.Tokenizer().terminator, reward: metadata?.reward ?? Recipe.Reward(),
+      loadsScore: false)
     let (tree, titles) = (catalogue.tree, catalogue.leafTitles)
     let lengths = tree.leafNode.map { Int(tree.depth[Int($0)]) }
     let mean = Double(lengths.reduce(0, +)) / Double(lengths.count)

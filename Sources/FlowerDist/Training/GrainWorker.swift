@@ -46,7 +46,9 @@ final class GrainWorker {
   func score(_ examples: [Example], step: Int, training: Bool) -> (TitleForest, ScoredForest) {
     let o = recipe.objective
     let rewards = clock.measure(.draws) {
-      examples.map { catalogue.rewards.rewards(history: $0.history, leavingOut: training ? $0.item : nil) }
+      examples.map {
+        catalogue.rewards.rewards(history: $0.history, leavingOut: training ? $0.item : nil, at: $0.place)
+      }
     }
     var titles = TitleForest(catalogue.tree)
     for example in examples { _ = titles.addPrompt(example.prompt) }

@@ -5,25 +5,31 @@ struct RunCourse: Equatable {
   let recipe: [String: String]
   /// SHA-256 of the dataset.
   let data: String
+  /// ``PreferenceScore/digest``.
+  let score: String?
 
   /// Sections and keys without influence; the data count by their digest, wherever they are.
   private static let outside = [
     "name", "runs", "data", "training.log_every", "checkpoint", "evaluation.exclude_history", "evaluation.examples",
   ]
 
-  init(_ recipe: Recipe, data: String) {
+  init(_ recipe: Recipe, data: String, score: String? = nil) {
     let fields = RecipeField.all.filter { field in
       !Self.outside.contains { $0 == field.key || $0 == field.section.map(String.init) }
     }
     var values = Dictionary(uniqueKeysWithValues: fields.map { ($0.key, $0.yaml(recipe)) })
     // Wherever the model is that a run began from; what it was is in the checkpoint, or its digest is.
     if recipe.model.path != nil { values["model.path"] = "a model" }
+    // Likewise.
+    if recipe.reward.scorePath != nil { values["reward.score_path"] = "a score" }
     self.recipe = values
     self.data = data
+    self.score = score
   }
 
   init(_ fields: JSONFields) throws {
     data = try fields.string("data_sha256")
+    score = try fields["score_sha256"].map { _ in try fields.string("score_sha256") }
     var recipe: [String: String] = [:]
     for member in fields["recipe"]?.object ?? [] {
       guard let value = member.value.string else { throw fields.error("recipe", "\(member.key) is no string") }
@@ -35,6 +41,7 @@ struct RunCourse: Equatable {
   var members: [JSON.Member] {
     [
       JSON.Member("data_sha256", JSON(data)),
+      JSON.Member("score_sha256", score.map { JSON($0) } ?? .null),
       JSON.Member("recipe", .object(recipe.sorted { $0.key < $1.key }.map { JSON.Member($0.key, JSON($0.value)) })),
     ]
   }
@@ -48,5 +55,6 @@ struct RunCourse: Equatable {
       return now == before ? nil : "\(key) \(before ?? "unset") (now \(now ?? "unknown"))"
     }
     return values + (data == earlier.data ? [] : ["other data"])
+      + (score == earlier.score ? [] : ["another preference score"])
   }
 }

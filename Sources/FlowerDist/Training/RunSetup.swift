@@ -38,6 +38,12 @@ public struct RunSetup {
       dataset: dataset, tokenizer: tokenizer, prompt: recipe.prompt, terminator: recipe.tokenizer.terminator,
       reward: recipe.reward)
     try Self.check(recipe, dataset)
+    if catalogue.rewards.isPersonal {
+      try catalogue.score?.requireScores(of: .train)
+      if recipe.validation.every > 0, recipe.validation.metric == .loss {
+        try catalogue.score?.requireScores(of: .valid)
+      }
+    }
     if let model {
       transformer = model.transformer
     } else {
@@ -59,7 +65,7 @@ public struct RunSetup {
     sideFiles = model?.sideFiles
     // The checkpoints of a run from random weights say nothing of a base, the first as well as the later ones.
     baseType = recipe.model.path == nil ? nil : model?.baseType
-    course = RunCourse(recipe, data: dataset.digest)
+    course = RunCourse(recipe, data: dataset.digest, score: catalogue.score?.digest)
     longestTitle = Int(catalogue.tree.depth.max()!)
     try samplePrompts()
   }
@@ -129,7 +135,11 @@ public struct RunSetup {
   /// The recipe's tokenizer: read, bytes, or trained on titles and the first prompts.
   private static func tokenizer(_ recipe: Recipe, _ dataset: Dataset) throws -> Tokenizer {
     if let path = recipe.tokenizer.path { return try Tokenizer(contentsOf: path) }
-    if recipe.tokenizer.kind == .bytes { return .bytes }
+    switch recipe.tokenizer.kind {
+    case .bytes: return .bytes
+    case .items: return try .items(titles: dataset.titles)
+    case .bpe: break
+    }
     let template = PromptTemplate(recipe.prompt)
     var texts = zip(dataset.titles, dataset.counts).map { (text: $0, count: Int($1) + 1) }
     for example in dataset.train.prefix(1000) {

@@ -248,7 +248,8 @@ public final class TrainingLoop {
   /// and what became of it.
   private static func facts(_ setup: RunSetup) -> [(name: String, value: String)] {
     [
-      ("the data", setup.catalogue.dataset.digest), ("the initial weights", setup.transformer.digest),
+      ("the data", setup.catalogue.dataset.digest),
+      ("the preference score", setup.catalogue.score?.digest ?? ""), ("the initial weights", setup.transformer.digest),
       ("the frozen weights", setup.transformer.adapter == nil ? "" : setup.transformer.frozenDigest),
       ("the files beside them", setup.sideFiles?.digest ?? "none"),
       ("the BLAS kernel (OPENBLAS_CORETYPE sets it)", Gemm.kernelName), ("BLAS threads", String(Gemm.threads)),
