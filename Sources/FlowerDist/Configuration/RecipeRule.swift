@@ -69,19 +69,21 @@ struct RecipeRule: Sendable {
   /// one in a prompt but nothing in an answer, so its end is no choice that could be learned.
   private static let items: [RecipeRule] = [
     RecipeRule(
-      \.tokenizer.terminator, \.tokenizer.kind, unless: "tokenizer.kind items needs the default tokenizer.terminator \"\\n\""
+      \.tokenizer.terminator, \.tokenizer.kind,
+      unless: "tokenizer.kind items needs the default tokenizer.terminator \"\\n\""
     ) { !$0.hasItemTokens || $0.tokenizer.terminator == Tokenizer.itemSeparator },
     RecipeRule(
       \.prompt.template, \.prompt.separator, \.tokenizer.kind,
-      unless: "tokenizer.kind items reads titles alone: prompt.template must be \"{history}\" and prompt.separator \"\\n\""
+      unless: "tokenizer.kind items reads titles alone: prompt.template must be \"{history}\" and prompt.separator"
+        + " \"\\n\""
     ) {
       !$0.hasItemTokens
         || $0.prompt.template == PromptTemplate.placeholder && $0.prompt.separator == Tokenizer.itemSeparator
     },
     RecipeRule(
       \.objective.support, \.objective.sftSupport, \.tokenizer.kind,
-      unless: "tokenizer.kind items needs objective.support and objective.sft_support catalogue: the end of a title is no"
-        + " choice"
+      unless: "tokenizer.kind items needs objective.support and objective.sft_support catalogue: the end of a title is"
+        + " no choice"
     ) { !$0.hasItemTokens || $0.objective.support == .catalogue && $0.objective.sftSupport == .catalogue },
   ]
 

@@ -26,7 +26,7 @@ public struct Catalogue: Sendable {
     }
     let titles = dataset.titles.map { tokenizer.encode($0) }
     let name = { (item: Int) in "item \(item) (\(dataset.titles[item].quoted))" }
-    if tokenizer.isOfItems, let item = titles.indices.first(where: { tokenizer.token(for: dataset.titles[$0]) == nil }) {
+    if tokenizer.isOfItems, let item = dataset.titles.firstIndex(where: { tokenizer.token(for: $0) == nil }) {
       throw FlowerError(
         .data, "\(name(item)): the model's tokens are the titles that it was trained with, and this is none of them")
     }

@@ -25,7 +25,8 @@ public struct ServedModel {
     if let scorePath {
       guard metadata.reward.score.hasPath else {
         throw FlowerError(
-          .usage, "--score-path: the preference score of \(self.path) is \(metadata.reward.score.rawValue), which needs none")
+          .usage,
+          "--score-path: the preference score of \(self.path) is \(metadata.reward.score.rawValue), which needs none")
       }
       metadata.reward.scorePath = scorePath
     }

@@ -71,7 +71,8 @@ public struct FlowerMetadata: Equatable, Sendable {
     self.reward.c = try reward.double("c", default: Recipe.Reward().c)
     self.reward.score = try reward["score"].map { _ in try reward.choice("score") } ?? .cooccurrence
     self.reward.scorePath = try reward["score_path"].map { _ in try reward.string("score_path") }
-    self.reward.scoreValues = try reward["score_values"].map { _ in try reward.choice("score_values") } ?? .probabilities
+    self.reward.scoreValues =
+      try reward["score_values"].map { _ in try reward.choice("score_values") } ?? .probabilities
     guard self.reward.score.hasPath == (self.reward.scorePath != nil) else {
       throw reward.error("score_path", "goes with the scores model and file, found score \(self.reward.score.rawValue)")
     }

@@ -41,11 +41,6 @@ struct NumPyHeader: Equatable, Sendable {
     var text: Slice<UnsafeRawBufferPointer>
     let path: String
 
-    init(text: Slice<UnsafeRawBufferPointer>, path: String) {
-      self.text = text
-      self.path = path
-    }
-
     mutating func header() throws -> (type: String, isColumnMajor: Bool, shape: [Int]) {
       var type: String?
       var isColumnMajor: Bool?

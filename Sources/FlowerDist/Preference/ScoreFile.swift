@@ -3,9 +3,9 @@
 ///
 /// Everything is checked once, at the start. Rows are divided by their sum (or are logits, of which the softmax is
 /// taken), in double precision. A history that is no example of the dataset has no row: its score is popularity.
-struct ScoreFile: PreferenceScore {
-  let summary: String
-  let digest: String?
+public struct ScoreFile: PreferenceScore {
+  public let summary: String
+  public let digest: String?
   private let values: Recipe.Reward.ScoreValues
   private let tables: [Dataset.Split: ScoreTable]
   private let popularity: PopularityScore
@@ -13,7 +13,7 @@ struct ScoreFile: PreferenceScore {
   /// - Parameter path: a `.npy` file, of the training split; a safetensors file with tensors `train`, `valid`, `test`; or
   ///   a directory with `train.npy`, `valid.npy`, `test.npy`. Of the last two any may be missing, but not all.
   /// - Throws: `FlowerError` of kind `data` naming file and place.
-  init(_ path: String, dataset: Dataset, values: Recipe.Reward.ScoreValues) throws {
+  public init(_ path: String, dataset: Dataset, values: Recipe.Reward.ScoreValues) throws {
     let columns = dataset.titles.count
     var tables: [Dataset.Split: ScoreTable] = [:]
     var parts: [String] = []
@@ -45,7 +45,8 @@ struct ScoreFile: PreferenceScore {
     guard !tables.isEmpty else {
       throw FlowerError(
         .data,
-        "\(path): expected train.npy, valid.npy or test.npy in a directory, or tensors \"train\", \"valid\" or \"test\"")
+        "\(path): expected train.npy, valid.npy or test.npy in a directory, or tensors \"train\", \"valid\" or"
+          + " \"test\"")
     }
     summary = "\(path) (\(parts.joined(separator: ", "))), \(values.rawValue)"
     digest = hash.finish()
@@ -54,9 +55,9 @@ struct ScoreFile: PreferenceScore {
     popularity = PopularityScore(dataset: dataset)
   }
 
-  func covers(_ split: Dataset.Split) -> Bool { tables[split] != nil }
+  public func covers(_ split: Dataset.Split) -> Bool { tables[split] != nil }
 
-  func scores(for context: PreferenceContext, into scores: UnsafeMutableBufferPointer<Double>) {
+  public func scores(for context: PreferenceContext, into scores: UnsafeMutableBufferPointer<Double>) {
     guard let place = context.place, let table = tables[place.split] else {
       return popularity.scores(for: context, into: scores)
     }

@@ -23,7 +23,8 @@ struct ScoreTable: Sendable {
     }
     // A matrix of one row or column is the same in both orders.
     guard !header.isColumnMajor || rows == 1 || columns == 1 else {
-      throw FlowerError(.data, "\(file.path): is in Fortran's order; numpy.save(…, numpy.ascontiguousarray(scores)) is not")
+      throw FlowerError(
+        .data, "\(file.path): is in Fortran's order; save numpy.ascontiguousarray(scores), which is in C's")
     }
     try Self.check(header.shape, rows: rows, columns: columns, place: file.path)
     let bytes = SafeTensors.Entry(name: "", dtype: type, shape: header.shape).byteCount
