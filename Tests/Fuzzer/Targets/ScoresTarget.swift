@@ -27,9 +27,9 @@ extension FuzzTarget {
       return FuzzInput("scores", bytes)
     },
     read: { directory in
-      let file = try ScoreFile("\(directory)/scores", dataset: dataset, values: .logits)
+      let file = try ScoreFile("\(directory)/scores", dataset: scoredDataset, values: .logits)
       for split in Dataset.Split.allCases {
-        for (row, example) in dataset[split].enumerated() {
+        for (row, example) in scoredDataset[split].enumerated() {
           let context = PreferenceContext(history: example.history, at: ExamplePlace(split, row: row))
           let scores = [Double](unsafeUninitializedCapacity: 3) { buffer, count in
             file.scores(for: context, into: buffer)
@@ -42,7 +42,7 @@ extension FuzzTarget {
       }
     })
 
-  private static let dataset = Dataset(
+  private static let scoredDataset = Dataset(
     name: "made up", titles: ["A", "B", "C"],
     train: [Interaction(history: [0], item: 1), Interaction(history: [1], item: 2)], valid: [],
     test: [Interaction(history: [0], item: 2)])
