@@ -7,6 +7,8 @@ struct Audit: ParsableCommand {
 
   @OptionGroup var options: ModelOptions
 
+  @OptionGroup var score: ScoreOptions
+
   @Option(help: "With histories: number of test prompts that are averaged; 0 takes all.")
   var examples = 256
 
@@ -19,7 +21,7 @@ struct Audit: ParsableCommand {
 
   func run() throws {
     let ranks = try Ranks.join()
-    let served = try options.load(ranks)
+    let served = try options.load(ranks, scorePath: score.path)
     var settings = EvaluationRun.Options()
     settings.examples = examples
     let report = try EvaluationRun.audit(served.catalogue, LanguageModel(served.transformer), ranks, settings)

@@ -13,16 +13,30 @@ struct ModelOptions: ParsableArguments {
   func recipe() throws -> Recipe? { try Recipe.ofRun(model) }
 
   /// Loads model and data on every rank.
-  func load(_ ranks: any Communicator) throws -> ServedModel {
+  /// - Parameters:
+  ///   - loadsScore: whether the preference score of its rewards is needed.
+  ///   - scorePath: where its model or file is now.
+  func load(
+    _ ranks: any Communicator, loadsScore: Bool = true, scorePath: String? = nil
+  ) throws -> ServedModel {
     let directory = String(
       decoding: try ranks.fromRoot { Array(try ServedModel.modelDirectory(model).utf8) }, as: UTF8.self)
     let host = try HostWeights.load(directory, ranks)
     let served = try ranks.together {
-      try ServedModel(path: model, directory: directory, data: data, host: host)
+      try ServedModel(
+        path: model, directory: directory, data: data, host: host, loadsScore: loadsScore, scorePath: scorePath)
     }
     if ranks.isRoot { for note in served.notes { print(note) } }
     return served
   }
+}
+
+/// Options shared by the verbs that compare a model with the preference score of its rewards.
+struct ScoreOptions: ParsableArguments {
+  @Option(
+    name: .customLong("score-path"),
+    help: ArgumentHelp("Where the model or file of reward.score_path is now.", valueName: "path"))
+  var path: String?
 }
 
 struct Evaluate: ParsableCommand {
@@ -30,6 +44,8 @@ struct Evaluate: ParsableCommand {
     abstract: "Accuracy, fairness and diversity of a model's recommendations.")
 
   @OptionGroup var options: ModelOptions
+
+  @OptionGroup var preference: ScoreOptions
 
   @Option(help: "The split: train, valid or test.")
   var split = Dataset.Split.test
@@ -81,7 +97,7 @@ struct Evaluate: ParsableCommand {
 
   func run() throws {
     let ranks = try Ranks.join()
-    let served = try options.load(ranks)
+    let served = try options.load(ranks, scorePath: preference.path)
     var settings = EvaluationRun.Options()
     let recipe = try ranks.together { try options.recipe()?.evaluation ?? Recipe.Evaluation() }
     settings.split = split

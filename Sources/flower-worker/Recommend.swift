@@ -29,7 +29,7 @@ struct Recommend: ParsableCommand {
 
   func run() throws {
     let ranks = try Ranks.join()
-    let served = try options.load(ranks)
+    let served = try options.load(ranks, loadsScore: false)
     let recommender = Recommender(served.catalogue, LanguageModel(served.transformer))
     let list = try ranks.together {
       try recommender.recommend(

@@ -21,7 +21,8 @@ import Testing
 
   /// The second of a batch of four.
   static func draws(_ sources: DrawSources, count: Int, place: Int32? = 7) throws -> [Draw] {
-    let example = Example(index: 1, history: [], item: nil, place: place, prompt: [])
+    let example = Example(
+      index: 1, history: [], item: nil, prompt: [], place: place.map { ExamplePlace(.train, row: Int($0)) })
     return sources.draw(count, for: example, try rewards()) {
       CounterRandom(seed: 5, purpose: .draws, step: 6, example: 1, sample: UInt32($0))
     }
@@ -90,7 +91,7 @@ import Testing
   @Test func theOnlyTargetThereIs() throws {
     var sources = try Self.sources("targets")
     sources.targets = [3]
-    let example = Example(index: 0, history: [], item: nil, place: nil, prompt: [])
+    let example = Example(index: 0, history: [], item: nil, prompt: [], place: nil)
     let draws = sources.draw(5, for: example, try Self.rewards()) {
       CounterRandom(seed: 5, purpose: .draws, sample: UInt32($0))
     }

@@ -28,8 +28,9 @@ import Testing
         let interaction = dataset.isDistribution ? nil : dataset.train[index * 7]
         let history = interaction?.history ?? []
         return Example(
-          index: index, history: history, item: interaction?.item, place: interaction == nil ? 0 : Int32(index * 7),
-          prompt: try catalogue.prompt(history: history).tokens)
+          index: index, history: history, item: interaction?.item,
+          prompt: try catalogue.prompt(history: history).tokens,
+          place: ExamplePlace(.train, row: interaction == nil ? 0 : index * 7))
       }
     }
 

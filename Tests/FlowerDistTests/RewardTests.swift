@@ -37,9 +37,11 @@ import Testing
 @Suite struct RewardModelTests {
   /// Prefers items by what the history's last item says; some not at all.
   struct MadeUpScore: PreferenceScore {
-    func scores(history: [Int32], leavingOut target: Int32?, into scores: UnsafeMutableBufferPointer<Double>) {
+    let summary = "made up"
+
+    func scores(for context: PreferenceContext, into scores: UnsafeMutableBufferPointer<Double>) {
       for item in scores.indices {
-        scores[item] = Double((item * 7 + Int(history.last!)) % 5) * (Int32(item) == target ? 0.1 : 1)
+        scores[item] = Double((item * 7 + Int(context.history.last!)) % 5) * (Int32(item) == context.target ? 0.1 : 1)
       }
       let total = scores.reduce(0, +)
       for item in scores.indices { scores[item] /= total }
@@ -100,8 +102,7 @@ import Testing
     _ tree: CatalogueTree, counts: [Double], _ recipe: Recipe.Reward, score: any PreferenceScore, history: [Int32],
     target: Int32?
   ) -> [Double] {
-    var items = [Double](repeating: 0, count: counts.count)
-    items.withUnsafeMutableBufferPointer { score.scores(history: history, leavingOut: target, into: $0) }
+    let items = score.scores(for: PreferenceContext(history: history, leavingOut: target), items: counts.count)
     let all = counts.reduce(0, +) + recipe.smoothing * Double(tree.leafCount)
     let weights = (0..<tree.leafCount).map { leaf in
       let mine = counts.indices.filter { Int(tree.leafOfItem[$0]) == leaf }

@@ -12,7 +12,8 @@ enum SampleModel {
       "prompt": {"template": "History: {history}\nNext:", "separator": " | ", "history_length": 10, "max_tokens": 512},
       "terminator": {"text": "\n", "token": 10},
       "support": "catalogue",
-      "reward": {"weight": "power", "smoothing": 1.0, "beta": 1.5, "gamma": 0.5},
+      "reward": {"weight": "power", "smoothing": 1.0, "beta": 1.5, "gamma": 0.5,
+                 "score": "file", "score_path": "scores.npy", "score_values": "logits"},
       "catalogue_sha256": "abababababababababababababababababababababababababababababababab"
     }
     """#

@@ -13,7 +13,7 @@ import Foundation
 ///
 /// where `j_0` is the history's last item, `j_1` the one before, and so on for ten items. Without a history p is `pop`.
 /// Source: FlowerDist's pilot; the decay and the prior's weight of 2 are its settings.
-public struct CooccurrenceScore: Sendable {
+public struct CooccurrenceScore: PreferenceScore {
   /// Number of most recent items of a history that count.
   public static let window = 10
   /// Weight of popularity against the counts of an item.
@@ -37,10 +37,10 @@ public struct CooccurrenceScore: Sendable {
   private let rowSums: [Double]
 
   public init(dataset: Dataset) {
-    let total = dataset.counts.reduce(0, +)
-    let uniform = 1 / Double(max(1, dataset.titles.count))
-    self.init(popularity: dataset.counts.map { total > 0 ? $0 / total : uniform }, train: dataset.train)
+    self.init(popularity: PopularityScore(dataset: dataset).popularity, train: dataset.train)
   }
+
+  public var summary: String { "co-occurrence" }
 
   /// - Parameter popularity: Probability of each item.
   init(popularity: [Double], train: [Interaction]) {
@@ -79,6 +79,11 @@ public struct CooccurrenceScore: Sendable {
     self.rowStarts = rowStarts
     self.targets = targets
     self.weights = weights
+  }
+
+  /// The scores of a context's history; see ``scores(history:leavingOut:into:)``.
+  public func scores(for context: PreferenceContext, into scores: UnsafeMutableBufferPointer<Double>) {
+    self.scores(history: context.history, leavingOut: context.target, into: scores)
   }
 
   /// Writes `p(u,i)` of every item i; they sum to 1.

@@ -1,17 +1,5 @@
 import Foundation
 
-/// How much a user may like each item: p(u, i) ≥ 0 by item, summing to one.
-public protocol PreferenceScore: Sendable {
-  /// - Parameters:
-  ///   - history: item ids, oldest first; may be empty.
-  ///   - target: the next item of a training example, whose own (history → target) pairs are left out; `nil` elsewhere.
-  ///   - scores: one per item, all written.
-  func scores(
-    history: [Int32], leavingOut target: Int32?, into scores: UnsafeMutableBufferPointer<Double>)
-}
-
-extension CooccurrenceScore: PreferenceScore {}
-
 /// The leaf weights of a recipe: the same for everybody, or personal.
 public struct RewardModel: Sendable {
   public let tree: CatalogueTree
@@ -51,21 +39,23 @@ public struct RewardModel: Sendable {
 
   /// The preference score by leaf: the sum over its items, at least 1e-6 of the leaf's popularity; popularity itself
   /// where the history is empty or there is no score.
-  public func preference(history: [Int32], leavingOut target: Int32?, score: any PreferenceScore) -> [Double] {
+  public func preference(
+    history: [Int32], leavingOut target: Int32?, at place: ExamplePlace? = nil, score: any PreferenceScore
+  ) -> [Double] {
     if history.isEmpty { return popularity }
-    let items = [Double](unsafeUninitializedCapacity: tree.leafOfItem.count) { buffer, count in
-      count = tree.leafOfItem.count
-      score.scores(history: history, leavingOut: target, into: UnsafeMutableBufferPointer(rebasing: buffer[..<count]))
-    }
+    let context = PreferenceContext(history: history, leavingOut: target, at: place)
+    let items = score.scores(for: context, items: tree.leafOfItem.count)
     return Recipe.Reward.floored(tree.leafSums(items), popularity: popularity)
   }
 
   /// The rewards that hold for an example: of its personal leaf weights, or of those that are the same for everybody.
   ///
-  /// - Parameter target: the item that a training example must not learn from itself.
-  public func rewards(history: [Int32], leavingOut target: Int32?) -> TokenRewards {
+  /// - Parameters:
+  ///   - target: the item that a training example must not learn from itself.
+  ///   - place: which example of the dataset it is.
+  public func rewards(history: [Int32], leavingOut target: Int32?, at place: ExamplePlace? = nil) -> TokenRewards {
     guard let score else { return shared }
-    let preference = preference(history: history, leavingOut: target, score: score)
+    let preference = preference(history: history, leavingOut: target, at: place, score: score)
     return TokenRewards(tree, recipe.personalRewards(preference: preference, popularity: popularity))
   }
 }

@@ -45,6 +45,14 @@ struct File: ~Copyable, Sendable {
     }
   }
 
+  /// The first `count` bytes, above 0, as memory that is read when it is touched; `munmap` gives it back.
+  func map(_ count: Int) throws -> UnsafeMutableRawPointer {
+    guard let mapping = mmap(nil, count, PROT_READ, MAP_PRIVATE, descriptor, 0), mapping != MAP_FAILED else {
+      throw FlowerError(.data, reason: "cannot read \(path)")
+    }
+    return mapping
+  }
+
   func bytes(in range: Range<Int>) throws -> [UInt8] {
     var bytes = [UInt8](repeating: 0, count: range.count)
     try bytes.withUnsafeMutableBytes { try read(into: $0, at: range.lowerBound) }

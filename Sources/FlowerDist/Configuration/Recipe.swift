@@ -75,8 +75,9 @@ public struct Recipe: Equatable, Sendable {
   }
 
   public struct Tokenizer: Equatable, Sendable {
-    public enum Kind: String, CaseIterable, Sendable { case bytes, bpe }
-    /// A `tokenizer.json` or tiktoken rank file, or `nil` to make one: `bytes` (256 tokens) or `bpe` trained on catalogue and prompts.
+    public enum Kind: String, CaseIterable, Sendable { case bytes, bpe, items }
+    /// A `tokenizer.json` or tiktoken rank file, or `nil` to make one: `bytes` (256 tokens), `bpe` trained on catalogue and
+    /// prompts, or `items`, one token per distinct title.
     public var path: String? = nil
     public var kind = Kind.bpe
     public var vocabularySize = 2048
@@ -156,6 +157,22 @@ public struct Recipe: Equatable, Sendable {
     public var gamma = 0.5
     /// c of `add_log`: strength of the preference score.
     public var c = 1.0
+
+    /// The preference score p(u, i) of personal weights. `cooccurrence`: what followed the user's items in training.
+    /// `model`: a model of ours, on the fly. `file`: computed elsewhere.
+    public enum Score: String, CaseIterable, Sendable {
+      case cooccurrence, popularity, model, file
+
+      /// Whether it comes from somewhere else than the dataset.
+      public var hasPath: Bool { self == .model || self == .file }
+    }
+    /// What a file's numbers are: in proportion to probabilities, or logits, of which the softmax is taken.
+    public enum ScoreValues: String, CaseIterable, Sendable { case probabilities, logits }
+    public var score = Score.cooccurrence
+    /// Of `model`: a model directory, a checkpoint or a run; of `file`: `.npy`, safetensors, or a directory of `.npy`.
+    public var scorePath: String? = nil
+    /// Of `file`.
+    public var scoreValues = ScoreValues.probabilities
   }
 
   public struct Trajectories: Equatable, Sendable {

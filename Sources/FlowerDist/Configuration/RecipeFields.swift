@@ -58,6 +58,9 @@ extension RecipeField {
     RecipeField("reward.beta", \.reward.beta, .within(0...100)),
     RecipeField("reward.gamma", \.reward.gamma, .within(0...100)),
     RecipeField("reward.c", \.reward.c, .within(0...100)),
+    RecipeField("reward.score", \.reward.score),
+    RecipeField("reward.score_path", \.reward.scorePath, .notEmpty),
+    RecipeField("reward.score_values", \.reward.scoreValues),
 
     RecipeField("trajectories.source", \.trajectories.source),
     RecipeField("trajectories.count", \.trajectories.count, .within(1...65_536)),

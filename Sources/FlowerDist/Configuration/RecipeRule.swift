@@ -15,7 +15,8 @@ struct RecipeRule: Sendable {
     self.holds = holds
   }
 
-  static let all: [RecipeRule] = model + lora + data + objective + trajectories + reference + training
+  static let all: [RecipeRule] =
+    model + lora + data + items + objective + trajectories + preference + reference + training
 
   private static let model: [RecipeRule] = [
     RecipeRule(
@@ -63,6 +64,35 @@ struct RecipeRule: Sendable {
     ) {
       $0.validation.every == 0 || !$0.generatesDistribution || [.loss, .totalVariation].contains($0.validation.metric)
     },
+  ]
+
+  /// What follows from titles that are one token each: a prompt is a line for each title, and after a title comes the next
+  /// one in a prompt but nothing in an answer, so its end is no choice that could be learned.
+  private static let items: [RecipeRule] = [
+    RecipeRule(
+      \.tokenizer.terminator, \.tokenizer.kind,
+      unless: "tokenizer.kind items needs the default tokenizer.terminator \"\\n\""
+    ) { !$0.hasItemTokens || $0.tokenizer.terminator == Tokenizer.itemSeparator },
+    RecipeRule(
+      \.prompt.template, \.prompt.separator, \.tokenizer.kind,
+      unless: "tokenizer.kind items reads titles alone: prompt.template must be \"{history}\" and prompt.separator"
+        + " \"\\n\""
+    ) {
+      !$0.hasItemTokens
+        || $0.prompt.template == PromptTemplate.placeholder && $0.prompt.separator == Tokenizer.itemSeparator
+    },
+    RecipeRule(
+      \.objective.support, \.objective.sftSupport, \.tokenizer.kind,
+      unless: "tokenizer.kind items needs objective.support and objective.sft_support catalogue: the end of a title is"
+        + " no choice"
+    ) { !$0.hasItemTokens || $0.objective.support == .catalogue && $0.objective.sftSupport == .catalogue },
+  ]
+
+  private static let preference: [RecipeRule] = [
+    RecipeRule(
+      \.reward.scorePath, \.reward.score,
+      unless: "reward.score model and file need reward.score_path, and no other takes one"
+    ) { $0.reward.score.hasPath == ($0.reward.scorePath != nil) }
   ]
 
   /// What holds for the objective of the verb `score` too, which has no other keys of these than the objective's.
@@ -162,6 +192,8 @@ struct RecipeRule: Sendable {
 extension Recipe {
   /// Whether the program makes up titles and weights only. Of data in files the reader knows nothing.
   fileprivate var generatesDistribution: Bool { data.generated > 0 && data.generatedExamples == 0 }
+
+  fileprivate var hasItemTokens: Bool { tokenizer.path == nil && tokenizer.kind == .items }
 }
 
 /// How often `part` stands in `text`, without overlaps.

@@ -133,6 +133,8 @@ extension Recipe.Objective.Support: RecipeChoice {}
 extension Recipe.Objective.SFTWeight: RecipeChoice {}
 extension Recipe.Reward.Weight: RecipeChoice {}
 extension Recipe.Reward.FlowRule: RecipeChoice {}
+extension Recipe.Reward.Score: RecipeChoice {}
+extension Recipe.Reward.ScoreValues: RecipeChoice {}
 extension Recipe.Replay.Feed: RecipeChoice {}
 extension Recipe.Optimizer.Schedule: RecipeChoice {}
 extension Recipe.Validation.Metric: RecipeChoice {}

@@ -5,14 +5,15 @@ public struct Catalogue: Sendable {
   public let template: PromptTemplate
   public let tree: CatalogueTree
   public let rewards: RewardModel
-  /// The built-in preference score; `nil` without histories.
-  public let score: CooccurrenceScore?
+  /// The preference score that the rewards name; `nil` without histories, or where it is not loaded.
+  public let score: (any PreferenceScore)?
   /// The text of the terminator.
   public let terminator: String
 
+  /// - Parameter loadsScore: whether the preference score is needed; without it no rewards are personal.
   public init(
     dataset: Dataset, tokenizer: Tokenizer, prompt: Recipe.Prompt, terminator: String, reward: Recipe.Reward,
-    titleWeights: TitleWeights? = nil
+    titleWeights: TitleWeights? = nil, loadsScore: Bool = true
   ) throws {
     self.dataset = dataset
     self.tokenizer = tokenizer
@@ -23,10 +24,14 @@ public struct Catalogue: Sendable {
       throw FlowerError(
         .usage, "tokenizer.terminator: \(terminator.quoted) is not one token of the tokenizer; expected one that is")
     }
-    tree = try CatalogueTree(titles: dataset.titles.map { tokenizer.encode($0) }, terminator: end) {
-      "item \($0) (\(dataset.titles[$0].quoted))"
+    let titles = dataset.titles.map { tokenizer.encode($0) }
+    let name = { (item: Int) in "item \(item) (\(dataset.titles[item].quoted))" }
+    if tokenizer.isOfItems, let item = dataset.titles.firstIndex(where: { tokenizer.token(for: $0) == nil }) {
+      throw FlowerError(
+        .data, "\(name(item)): the model's tokens are the titles that it was trained with, and this is none of them")
     }
-    score = dataset.isDistribution ? nil : CooccurrenceScore(dataset: dataset)
+    tree = try CatalogueTree(titles: titles, terminator: end, name: name)
+    score = try dataset.isDistribution || !loadsScore ? nil : reward.preferenceScore(dataset)
     rewards = try RewardModel(
       reward, tree: tree, counts: dataset.counts, fileWeights: titleWeights?.byItem(dataset.titles), score: score)
   }

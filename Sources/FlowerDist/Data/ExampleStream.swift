@@ -6,10 +6,13 @@ public struct Example: Sendable {
   public var history: [Int32]
   /// The item that followed; `nil` without histories.
   public var item: Int32?
-  /// Which prompt of training it is: its place in the training split, 0 without histories; `nil` outside training.
-  public var place: Int32?
   /// Tokens of the prompt.
   public var prompt: [Int32]
+  /// Where in the dataset it is; the one prompt without histories is row 0 of the training split.
+  public var place: ExamplePlace?
+
+  /// Its row in the training split; `nil` of another split.
+  var trainingRow: Int32? { place.flatMap { $0.split == .train ? Int32($0.row) : nil } }
 }
 
 /// The order of the training examples: a permutation per epoch keyed by (seed, epoch), walked by one global cursor.
@@ -42,31 +45,32 @@ public struct ExampleStream {
     let train = catalogue.dataset.train
     if train.isEmpty {
       return Example(
-        index: index, history: [], item: nil, place: 0, prompt: try catalogue.prompt(history: []).tokens)
+        index: index, history: [], item: nil, prompt: try catalogue.prompt(history: []).tokens,
+        place: ExamplePlace(.train, row: 0))
     }
-    let place = place(step: step, index: index)
-    let interaction = train[Int(place)]
+    let row = row(step: step, index: index)
+    let interaction = train[row]
     return Example(
-      index: index, history: interaction.history, item: interaction.item, place: place,
-      prompt: try catalogue.prompt(history: interaction.history).tokens)
+      index: index, history: interaction.history, item: interaction.item,
+      prompt: try catalogue.prompt(history: interaction.history).tokens, place: ExamplePlace(.train, row: row))
   }
 
   /// The leaves of the next items of the whole batch of a step, by position; needs histories.
   mutating func targets(step: Int) -> [Int] {
     (0..<recipe.globalBatch).map { index in
-      let item = catalogue.dataset.train[Int(place(step: step, index: index))].item
+      let item = catalogue.dataset.train[row(step: step, index: index)].item
       return Int(catalogue.tree.leafOfItem[Int(item)])
     }
   }
 
-  /// The place in the training split of an example of a batch.
-  private mutating func place(step: Int, index: Int) -> Int32 {
+  /// The row in the training split of an example of a batch.
+  private mutating func row(step: Int, index: Int) -> Int {
     let count = catalogue.dataset.train.count
     let (wanted, position) = (step * recipe.globalBatch + index).quotientAndRemainder(dividingBy: count)
     if wanted != epoch {
       epoch = wanted
       order = CounterRandom(seed: recipe.seed, purpose: .dataOrder, step: UInt32(wanted)).permutation(of: count)
     }
-    return order[position]
+    return Int(order[position])
   }
 }

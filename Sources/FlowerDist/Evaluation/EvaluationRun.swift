@@ -27,6 +27,8 @@ public struct EvaluationRun {
   private let communicator: any Communicator
   private let options: Options
   let examples: [Interaction]
+  /// Where in their split the examples are.
+  private let places: [ExamplePlace]
   private let groups: PopularityGroups
   private let titles: [String]
 
@@ -50,7 +52,10 @@ public struct EvaluationRun {
     self.options = options
     // Every seed evaluates the same examples.
     let order = CounterRandom(seed: 0, purpose: .evaluation).permutation(of: split.count)
-    examples = order.prefix(options.examples > 0 ? options.examples : split.count).map { split[Int($0)] }
+    places = order.prefix(options.examples > 0 ? options.examples : split.count).map {
+      ExamplePlace(options.split, row: Int($0))
+    }
+    examples = places.map { split[$0.row] }
     groups = catalogue.groups
     titles = catalogue.leafTitles
   }
@@ -65,7 +70,7 @@ public struct EvaluationRun {
       EvaluationReport(name: name, lists: .sampled, ranking: ranking(samples, cutoffs: [1, 5, 10])),
     ]
     rows.append(reference("popularity", popularLists))
-    if let score = catalogue.score {
+    if let score = catalogue.score, score.covers(options.split) {
       rows.append(reference("preference score", try lists(Self.length) { preferredLists($0, score) }))
     }
     return rows
@@ -137,9 +142,10 @@ public struct EvaluationRun {
     return excluded.map { excluded in Array(popular.lazy.filter { !excluded.contains($0) }.prefix(Self.length)) }
   }
 
-  func preferredLists(_ range: Range<Int>, _ score: CooccurrenceScore) -> [[Int32]] {
-    examples[range].map { example in
-      let preference = catalogue.rewards.preference(history: example.history, leavingOut: own(example), score: score)
+  func preferredLists(_ range: Range<Int>, _ score: any PreferenceScore) -> [[Int32]] {
+    zip(examples[range], places[range]).map { example, place in
+      let preference = catalogue.rewards.preference(
+        history: example.history, leavingOut: own(example), at: place, score: score)
       return Evaluator.top(preference, count: Self.length, excluding: excluded(example)).map(\.leaf)
     }
   }
@@ -165,6 +171,7 @@ public struct EvaluationRun {
       return AuditReport(catalogue, policy: try evaluator.exact([catalogue.prompt(history: []).tokens])[0])
     }
     let run = try EvaluationRun(catalogue, language, communicator, options)
+    if catalogue.rewards.isPersonal { try catalogue.score?.requireScores(of: options.split) }
     let leaves = catalogue.tree.leafCount
     let count = run.examples.count
     // One row for each batch: summed in one order, whichever rank computes it.
@@ -184,9 +191,12 @@ public struct EvaluationRun {
   /// Sums over examples: the probability of each leaf, then the four divergences from each one's personal target.
   private func auditSums(_ range: Range<Int>) throws -> [Double] {
     var sums = [Double](repeating: 0, count: catalogue.tree.leafCount + 4)
-    for (logProbabilities, example) in zip(evaluator.exact(try prompts(range)), examples[range]) {
+    for (logProbabilities, index) in zip(evaluator.exact(try prompts(range)), range) {
+      let example = examples[index]
       let policy = logProbabilities.map { exp($0) }
-      let target = catalogue.rewards.rewards(history: example.history, leavingOut: own(example)).target
+      let target = catalogue.rewards.rewards(
+        history: example.history, leavingOut: own(example), at: places[index]
+      ).target
       let metrics = DistributionMetrics(policy: policy, target: target)
       let values = policy + [metrics.kl, metrics.reverseKL, metrics.js, metrics.totalVariation]
       for (index, value) in values.enumerated() { sums[index] += value }

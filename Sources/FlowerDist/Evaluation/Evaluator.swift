@@ -5,7 +5,7 @@ public final class Evaluator {
   let catalogue: Catalogue
   let language: LanguageModel
   /// States in which more than one title is possible: the most rows that titles of one prompt need.
-  private let openStates: Int
+  let openStates: Int
   /// Prompts that are computed together.
   static let promptsAtOnce = 8
 

@@ -12,20 +12,28 @@ public struct ServedModel {
   ///   - directory: what ``modelDirectory(_:)`` makes of it, so that all ranks mean the same checkpoint.
   ///   - data: a dataset directory; `nil` takes the data that a run was trained on.
   ///   - host: the weights, if they have been read already.
-  public init(path: String, directory: String? = nil, data: String?, host: HostWeights? = nil) throws {
+  ///   - loadsScore: whether the preference score of the rewards is needed.
+  ///   - scorePath: where its model or file is, instead of where training found it.
+  public init(
+    path: String, directory: String? = nil, data: String?, host: HostWeights? = nil, loadsScore: Bool = true,
+    scorePath: String? = nil
+  ) throws {
     self.path = try directory ?? Self.modelDirectory(path)
     let dataset = try Self.dataset(data, of: path)
     let model = try ModelDirectory(contentsOf: self.path, host: host)
-    guard let metadata = model.metadata else {
-      throw FlowerError(
-        .data,
-        "\(self.path)/\(FlowerMetadata.fileName): not found; expected the prompt and rewards that the model was trained"
-          + " with (a model that FlowerDist has trained has them)")
+    var metadata = try model.trainedMetadata(self.path)
+    if let scorePath {
+      guard metadata.reward.score.hasPath else {
+        throw FlowerError(
+          .usage,
+          "--score-path: the preference score of \(self.path) is \(metadata.reward.score.rawValue), which needs none")
+      }
+      metadata.reward.scorePath = scorePath
     }
     self.metadata = metadata
     catalogue = try Catalogue(
       dataset: dataset, tokenizer: model.tokenizer, prompt: metadata.prompt, terminator: metadata.terminator,
-      reward: metadata.reward, titleWeights: metadata.titleWeights)
+      reward: metadata.reward, titleWeights: metadata.titleWeights, loadsScore: loadsScore)
     transformer = model.transformer
     notes =
       dataset.digest == metadata.catalogueDigest
@@ -50,6 +58,20 @@ public struct ServedModel {
       throw FlowerError(.data, "\(path): this run has no whole checkpoint yet")
     }
     throw FlowerError(.data, "\(path): expected a model directory (with config.json), a checkpoint or a run")
+  }
+}
+
+extension ModelDirectory {
+  /// What a model of ours was trained with.
+  /// - Throws: `FlowerError` of kind `data` where the directory `path` does not say it.
+  func trainedMetadata(_ path: String) throws -> FlowerMetadata {
+    guard let metadata else {
+      throw FlowerError(
+        .data,
+        "\(path)/\(FlowerMetadata.fileName): not found; expected the prompt and rewards that the model was trained"
+          + " with (a model that FlowerDist has trained has them)")
+    }
+    return metadata
   }
 }
 

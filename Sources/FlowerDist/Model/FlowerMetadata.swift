@@ -76,6 +76,13 @@ public struct FlowerMetadata: Equatable, Sendable {
     self.reward.beta = try reward.double("beta")
     self.reward.gamma = try reward.double("gamma")
     self.reward.c = try reward.double("c", default: Recipe.Reward().c)
+    self.reward.score = try reward["score"].map { _ in try reward.choice("score") } ?? .cooccurrence
+    self.reward.scorePath = try reward["score_path"].map { _ in try reward.string("score_path") }
+    self.reward.scoreValues =
+      try reward["score_values"].map { _ in try reward.choice("score_values") } ?? .probabilities
+    guard self.reward.score.hasPath == (self.reward.scorePath != nil) else {
+      throw reward.error("score_path", "goes with the scores model and file, found score \(self.reward.score.rawValue)")
+    }
     guard self.reward.smoothing >= 0 else {
       throw reward.error("smoothing", "is \(self.reward.smoothing), expected at least 0")
     }
@@ -113,7 +120,9 @@ public struct FlowerMetadata: Equatable, Sendable {
         [
           "weight": JSON(reward.weight.rawValue), "flow_rule": JSON(reward.flowRule.rawValue),
           "smoothing": JSON(reward.smoothing), "beta": JSON(reward.beta),
-          "gamma": JSON(reward.gamma), "c": JSON(reward.c),
+          "gamma": JSON(reward.gamma), "c": JSON(reward.c), "score": JSON(reward.score.rawValue),
+          "score_path": reward.scorePath.map { JSON($0) } ?? .null,
+          "score_values": JSON(reward.scoreValues.rawValue),
         ]),
       .init("catalogue_sha256", JSON(catalogueDigest)),
     ]

@@ -98,6 +98,12 @@ final class Head {
     4 * min(readouts, chunk(c)) * (c.vocabularySize + c.hiddenSize)
   }
 
+  /// Bytes of scratch and results of distributions over the same list of options.
+  static func optionBytes(_ c: ModelConfiguration, readouts: Int, options: Int) -> Int {
+    // Logits; log-probabilities and their gradients in double precision; gathered rows of the embedding and their gradients.
+    readouts * options * (4 + 8 + 8) + 4 * 2 * options * c.hiddenSize
+  }
+
   /// Entries over options, grouped by their list of tokens, in a fixed order.
   private func groups(_ entries: some Sequence<Readouts.Entry>) -> [ArraySlice<Readouts.Entry>] {
     entries.sorted { ($0.set, $0.offset) < ($1.set, $1.offset) }.chunked { $0.set == $1.set }

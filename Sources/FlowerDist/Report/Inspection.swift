@@ -56,7 +56,7 @@ public struct Inspection: CustomStringConvertible, Sendable {
     let catalogue = try Catalogue(
       dataset: dataset, tokenizer: tokenizer, prompt: metadata?.prompt ?? Recipe.Prompt(),
       terminator: metadata?.terminator ?? Recipe.Tokenizer().terminator, reward: metadata?.reward ?? Recipe.Reward(),
-      titleWeights: metadata?.titleWeights)
+      titleWeights: metadata?.titleWeights, loadsScore: false)
     let (tree, titles) = (catalogue.tree, catalogue.leafTitles)
     let lengths = tree.leafNode.map { Int(tree.depth[Int($0)]) }
     let mean = Double(lengths.reduce(0, +)) / Double(lengths.count)

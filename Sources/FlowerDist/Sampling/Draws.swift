@@ -29,7 +29,7 @@ struct DrawSources: Sendable {
     _ count: Int, for example: Example, _ rewards: TokenRewards, random: (Int) -> CounterRandom
   ) -> [Draw] {
     lazy var alive = rewards.weights.indices.filter { rewards.weights[$0] > 0 }
-    let replayed = example.place.flatMap { replay.draws(prompt: $0) }
+    let replayed = example.trainingRow.flatMap { replay.draws(prompt: $0) }
     let sources = LeafDraws(shares.map { $0.source == .replay && replayed == nil ? 0 : $0.share })
     lazy var byWeight = LeafDraws(rewards.weights)
     lazy var byLength = LeafDraws(zip(lengths, rewards.weights).map { $1 > 0 ? $0 : 0 })

@@ -84,7 +84,9 @@ final class GrainWorker {
   func score(_ examples: [Example], _ sources: DrawSources, step: Int, training: Bool) -> GrainForest {
     let o = recipe.objective
     let rewards = clock.measure(.draws) {
-      examples.map { catalogue.rewards.rewards(history: $0.history, leavingOut: training ? $0.item : nil) }
+      examples.map {
+        catalogue.rewards.rewards(history: $0.history, leavingOut: training ? $0.item : nil, at: $0.place)
+      }
     }
     var titles = TitleForest(catalogue.tree)
     for example in examples { _ = titles.addPrompt(example.prompt) }
@@ -184,14 +186,14 @@ final class GrainWorker {
     var visits: [ReplayBuffer.Visit] = []
     if !recipe.replays { return visits }
     for (prompt, example) in examples.enumerated() {
-      guard let place = example.place else { continue }
+      guard let row = example.trainingRow else { continue }
       let scored = forest.scored.prompts[prompt]
       for (draw, trajectory) in zip(forest.draws[prompt], scored.trajectories)
       where recipe.replay.feed == .all || [.policy, .replay].contains(draw.source) {
         let residuals = objective.network.residuals(trajectory, forest.scored.logProbabilities, scored.rewards)
         let priority = abs(residuals.reduce(0, +))
         // One that is not finite shows in the loss, or is of a title that the policy can no longer write.
-        if priority.isFinite { visits.append(.init(prompt: place, leaf: Int32(trajectory.leaf), priority: priority)) }
+        if priority.isFinite { visits.append(.init(prompt: row, leaf: Int32(trajectory.leaf), priority: priority)) }
       }
     }
     return visits
@@ -212,7 +214,7 @@ final class GrainWorker {
   /// of the one prompt without histories are new each time.
   private func pairs(_ example: Example, step: Int) -> CounterRandom {
     guard example.item != nil, let place = example.place else { return random(.pairs, step, example, 0) }
-    return CounterRandom(seed: recipe.training.seed, purpose: .pairs, example: UInt32(place))
+    return CounterRandom(seed: recipe.training.seed, purpose: .pairs, example: UInt32(place.row))
   }
 
   private func random(_ purpose: RandomPurpose, _ step: Int, _ example: Example, _ k: Int) -> CounterRandom {

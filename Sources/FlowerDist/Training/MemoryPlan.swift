@@ -17,9 +17,11 @@ struct MemoryPlan: CustomStringConvertible {
   var optimizer: Int
   /// Forward and backward of the largest micro-batch, and the logits that exist at once.
   var activations: Int
+  /// What the preference score takes at most.
+  var score = 0
 
   /// Without the frozen weights and the reference model's.
-  var total: Int { weights + gradients + optimizer + activations }
+  var total: Int { weights + gradients + optimizer + activations + score }
 
   /// - Parameters:
   ///   - rows: tokens of the largest forest.
@@ -58,6 +60,10 @@ struct MemoryPlan: CustomStringConvertible {
       queries: examples * (1 + titles * setup.longestTitle),
       vocabulary: recipe.objective.support == .vocabulary || recipe.objective.sftSupport == .vocabulary,
       keeping: recipe.training.activationCheckpointing ? .inputs : .everything)
+    // What every prompt reads at the root, which all titles leave.
+    activations += Head.optionBytes(
+      setup.transformer.configuration, readouts: examples, options: Int(setup.catalogue.tree.optionCount[0]))
+    score = setup.catalogue.score?.bytes ?? 0
     guard let model = setup.reference?.transformer else { return }
     if model.weights.base != setup.transformer.weights.base {
       reference = 4 * (model.layout.count + (model.adapter?.list.count ?? 0))
@@ -90,7 +96,7 @@ struct MemoryPlan: CustomStringConvertible {
   /// What it consists of, in MB.
   var parts: String {
     "weights \(megabytes(weights)), \(gradientBuffers) gradients \(megabytes(gradients)), AdamW \(megabytes(optimizer)),"
-      + " activations \(megabytes(activations))"
+      + " activations \(megabytes(activations))" + (score > 0 ? ", preference score \(megabytes(score))" : "")
   }
 
   var description: String { "\(sum): \(parts)" }

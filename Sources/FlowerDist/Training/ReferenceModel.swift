@@ -13,8 +13,7 @@ final class ReferenceModel {
   private let support: Recipe.Objective.Support
   /// By leaf, of the one prompt without histories.
   private var catalogue: [Double]?
-  /// By place in the training split.
-  private var byExample: [Int32: [Double]] = [:]
+  private var byExample: [ExamplePlace: [Double]] = [:]
 
   init(_ transformer: Transformer, _ tree: CatalogueTree, support: Recipe.Objective.Support) {
     self.transformer = transformer

@@ -7,6 +7,8 @@ struct RunCourse: Equatable {
   let data: String
   /// SHA-256 of the reference model; `nil` without one.
   let reference: String?
+  /// ``PreferenceScore/digest``.
+  let score: String?
 
   /// Sections and keys without influence; data and reference model count by their digests, wherever they are.
   private static let outside = [
@@ -15,23 +17,27 @@ struct RunCourse: Equatable {
     "objective.reference",
   ]
 
-  init(_ recipe: Recipe, data: String, reference: String? = nil) {
+  init(_ recipe: Recipe, data: String, reference: String? = nil, score: String? = nil) {
     let fields = RecipeField.all.filter { field in
       !Self.outside.contains { $0 == field.key || $0 == field.section.map(String.init) }
     }
     var values = Dictionary(uniqueKeysWithValues: fields.map { ($0.key, $0.yaml(recipe)) })
     // Wherever the model is that a run began from; what it was is in the checkpoint, or its digest is.
     if recipe.model.path != nil { values["model.path"] = "a model" }
+    // Likewise.
+    if recipe.reward.scorePath != nil { values["reward.score_path"] = "a score" }
     // What it holds is part of the data.
     if recipe.reward.file != nil { values["reward.file"] = "a file" }
     self.recipe = values
     self.data = data
     self.reference = reference
+    self.score = score
   }
 
   init(_ fields: JSONFields) throws {
     data = try fields.string("data_sha256")
     reference = try fields["reference_sha256"].map { _ in try fields.string("reference_sha256") }
+    score = try fields["score_sha256"].map { _ in try fields.string("score_sha256") }
     var recipe: [String: String] = [:]
     for member in fields["recipe"]?.object ?? [] {
       guard let value = member.value.string else { throw fields.error("recipe", "\(member.key) is no string") }
@@ -43,6 +49,7 @@ struct RunCourse: Equatable {
   var members: [JSON.Member] {
     [
       JSON.Member("data_sha256", JSON(data)),
+      JSON.Member("score_sha256", score.map { JSON($0) } ?? .null),
       JSON.Member("recipe", .object(recipe.sorted { $0.key < $1.key }.map { JSON.Member($0.key, JSON($0.value)) })),
     ] + (reference.map { [JSON.Member("reference_sha256", JSON($0))] } ?? [])
   }
@@ -57,5 +64,6 @@ struct RunCourse: Equatable {
     }
     return values + (data == earlier.data ? [] : ["other data"])
       + (reference == earlier.reference ? [] : ["another reference model"])
+      + (score == earlier.score ? [] : ["another preference score"])
   }
 }

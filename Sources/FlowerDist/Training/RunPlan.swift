@@ -27,6 +27,9 @@ struct RunPlan {
       ("seed", "\(training.seed)"),
       ("memory", memory.sum), ("of which", memory.parts),
     ]
+    if let score = setup.catalogue.score, recipe.reward.score != .cooccurrence {
+      rows.append(("preference", score.summary))
+    }
     if let frozen = memory.frozenDescription { rows.append(("frozen", frozen)) }
     if let reference = memory.referenceDescription { rows.append(("reference", reference)) }
   }

@@ -50,6 +50,12 @@ public struct RunSetup {
       dataset: dataset, tokenizer: tokenizer, prompt: recipe.prompt, terminator: recipe.tokenizer.terminator,
       reward: recipe.reward, titleWeights: titleWeights)
     try Self.check(recipe, dataset)
+    if catalogue.rewards.isPersonal {
+      try catalogue.score?.requireScores(of: .train)
+      if recipe.validation.every > 0, recipe.validation.metric == .loss {
+        try catalogue.score?.requireScores(of: .valid)
+      }
+    }
     if let model {
       transformer = model.transformer
     } else {
@@ -75,7 +81,7 @@ public struct RunSetup {
     sharesReference = referenceHost != nil
     course = RunCourse(
       recipe, data: titleWeights.map { (dataset.digest + $0.digest).sha256 } ?? dataset.digest,
-      reference: reference?.digest)
+      reference: reference?.digest, score: catalogue.score?.digest)
     longestTitle = Int(catalogue.tree.depth.max()!)
     try samplePrompts()
   }
@@ -177,7 +183,11 @@ public struct RunSetup {
   /// The recipe's tokenizer: read, bytes, or trained on titles and the first prompts.
   private static func tokenizer(_ recipe: Recipe, _ dataset: Dataset) throws -> Tokenizer {
     if let path = recipe.tokenizer.path { return try Tokenizer(contentsOf: path) }
-    if recipe.tokenizer.kind == .bytes { return .bytes }
+    switch recipe.tokenizer.kind {
+    case .bytes: return .bytes
+    case .items: return try .items(titles: dataset.titles)
+    case .bpe: break
+    }
     let template = PromptTemplate(recipe.prompt)
     var texts = zip(dataset.titles, dataset.counts).map { (text: $0, count: Int($1) + 1) }
     for example in dataset.train.prefix(1000) {

@@ -266,7 +266,8 @@ public final class TrainingLoop {
   /// and what became of it.
   private static func facts(_ setup: RunSetup) -> [(name: String, value: String)] {
     [
-      ("the data", setup.course.data), ("the initial weights", setup.transformer.digest),
+      ("the data", setup.course.data), ("the preference score", setup.catalogue.score?.digest ?? ""),
+      ("the initial weights", setup.transformer.digest),
       ("the frozen weights", setup.transformer.adapter == nil ? "" : setup.transformer.frozenDigest),
       ("the reference model", setup.reference?.digest ?? "none"),
       ("the files beside them", setup.sideFiles?.digest ?? "none"),

@@ -71,7 +71,7 @@ final class Validation {
       let interaction = split[Int(place)]
       return Example(
         index: index, history: interaction.history, item: interaction.item,
-        prompt: try catalogue.prompt(history: interaction.history).tokens)
+        prompt: try catalogue.prompt(history: interaction.history).tokens, place: ExamplePlace(.valid, row: Int(place)))
     }
   }
 }
