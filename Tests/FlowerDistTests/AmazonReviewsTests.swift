@@ -19,7 +19,7 @@ import Testing
   }
   private static let reviews2023 = events.map {
     #"{"rating": 5.0, "asin": "variant", "parent_asin": "P\#($0.item)", "user_id": "U\#($0.user)", "#
-      + #""timestamp": \#($0.time)000}"#
+      + #""timestamp": \#($0.time * 1000)}"#
   }
   private static let products = [
     #"{"asin": "P9", "title": "Not reviewed"}"#,
@@ -114,7 +114,7 @@ import Testing
     let prepared = try prepare(reviews, Self.products) { $0.damagedLimit = damage.count }
     let damaged = try #require(problem(.damagedLines, prepared))
     #expect(damaged.count == damage.count)
-    #expect(damaged.examples[0] == "reviews:1: expected , or } in an object (byte 35, the end)")
+    #expect(damaged.examples[0] == "reviews:1: expected , or } in an object (byte 33, the end)")
     #expect(damaged.examples[1] == "reviews:2: expected an object, found an array")
     #expect(prepared.dataset.train.count == 9)
     let error = flowerError { _ = try prepare(reviews, Self.products) { $0.damagedLimit = damage.count - 1 } }

@@ -25,6 +25,7 @@ struct FuzzTarget: Sendable {
 extension FuzzTarget {
   static let all: [FuzzTarget] = [
     .safeTensors, .configuration, .weights, .tokenizer, .tiktoken, .metadata, .model, .adapter, .score, .dataset,
+    .amazon, .flowerCSV, .predictions,
   ]
 }
 

@@ -24,14 +24,17 @@ public struct RewardModel: Sendable {
   private let recipe: Recipe.Reward
   private let score: (any PreferenceScore)?
   private let shared: TokenRewards
+  /// Items that have a score.
+  private let scoredItems: Int
 
   /// - Parameters:
-  ///   - counts: training count by item.
+  ///   - counts: training count by item; items that are new since the training come last and have none.
   ///   - score: needed for personal weights only.
   public init(_ recipe: Recipe.Reward, tree: CatalogueTree, counts: [Double], score: (any PreferenceScore)?) throws {
     self.recipe = recipe
     self.tree = tree
     self.score = recipe.weight.isPersonal ? score : nil
+    scoredItems = counts.count
     self.counts = tree.leafSums(counts)
     smoothed = self.counts.map { $0 + recipe.smoothing }
     let total = smoothed.reduce(0, +)
@@ -48,8 +51,8 @@ public struct RewardModel: Sendable {
   /// where the history is empty or there is no score.
   public func preference(history: [Int32], leavingOut target: Int32?, score: any PreferenceScore) -> [Double] {
     if history.isEmpty { return popularity }
-    let items = [Double](unsafeUninitializedCapacity: tree.leafOfItem.count) { buffer, count in
-      count = tree.leafOfItem.count
+    let items = [Double](unsafeUninitializedCapacity: scoredItems) { buffer, count in
+      count = scoredItems
       score.scores(history: history, leavingOut: target, into: UnsafeMutableBufferPointer(rebasing: buffer[..<count]))
     }
     return Recipe.Reward.floored(tree.leafSums(items), popularity: popularity)

@@ -2,6 +2,8 @@
 public struct Catalogue: Sendable {
   public let dataset: Dataset
   public let tokenizer: Tokenizer
+  /// The titles by item: those of the dataset, then those that were added since the training.
+  public let titles: [String]
   public let template: PromptTemplate
   public let tree: CatalogueTree
   public let rewards: RewardModel
@@ -10,8 +12,10 @@ public struct Catalogue: Sendable {
   /// The text of the terminator.
   public let terminator: String
 
+  /// - Parameter offered: what can be recommended, if it is not what the dataset has.
   public init(
-    dataset: Dataset, tokenizer: Tokenizer, prompt: Recipe.Prompt, terminator: String, reward: Recipe.Reward
+    dataset: Dataset, tokenizer: Tokenizer, prompt: Recipe.Prompt, terminator: String, reward: Recipe.Reward,
+    offered: OfferedTitles? = nil
   ) throws {
     self.dataset = dataset
     self.tokenizer = tokenizer
@@ -22,9 +26,11 @@ public struct Catalogue: Sendable {
       throw FlowerError(
         .usage, "tokenizer.terminator: \(terminator.quoted) is not one token of the tokenizer; expected one that is")
     }
-    tree = try CatalogueTree(titles: dataset.titles.map { tokenizer.encode($0) }, terminator: end) {
-      "item \($0) (\(dataset.titles[$0].quoted))"
-    }
+    let titles = dataset.titles + (offered?.added(to: dataset.titles) ?? [])
+    self.titles = titles
+    tree = try CatalogueTree(
+      titles: titles.map { tokenizer.encode($0) }, terminator: end,
+      name: { "item \($0) (\(titles[$0].quoted))" }, isIncluded: { offered?.contains(titles[$0]) ?? true })
     score = dataset.isDistribution ? nil : CooccurrenceScore(dataset: dataset)
     rewards = try RewardModel(reward, tree: tree, counts: dataset.counts, score: score)
   }
@@ -37,14 +43,14 @@ public struct Catalogue: Sendable {
   }
 
   /// The title by leaf.
-  public var leafTitles: [String] { tree.itemsOfLeaf.map { dataset.titles[Int($0[0])] } }
+  public var leafTitles: [String] { tree.itemsOfLeaf.map { titles[Int($0[0])] } }
 
   /// Leaves in the order in which they first occur in training histories.
   public var leavesByFirstAppearance: [Int32] {
     var seen = [Bool](repeating: false, count: tree.leafCount)
     return dataset.firstAppearance.compactMap { item in
       let leaf = tree.leafOfItem[Int(item)]
-      if seen[Int(leaf)] { return nil }
+      if leaf < 0 || seen[Int(leaf)] { return nil }
       seen[Int(leaf)] = true
       return leaf
     }

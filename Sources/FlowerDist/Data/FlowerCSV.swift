@@ -107,12 +107,13 @@ public enum FlowerCSV {
     while let fields = try table.next(&log) {
       let row = Row(place: table.place, fields: Dictionary(uniqueKeysWithValues: zip(columns, fields)))
       do {
+        let timestamp = try row.timestamp()
         let (history, item) = try row.items()
         let numbers = try items.numbers(of: history + [item], row.place, &log)
         examples.append(
           Interaction(
             history: Array(numbers.dropLast().suffix(options.historyLength)), item: numbers.last!,
-            user: row.fields[.user].map { users.number(of: $0) }, timestamp: try row.timestamp()))
+            user: row.fields[.user].map { users.number(of: $0) }, timestamp: timestamp))
       } catch let error as FlowerError { try log.skip(row.place, row.place.reason(of: error)) }
     }
     return examples
