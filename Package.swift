@@ -23,10 +23,13 @@ let package = Package(
     .systemLibrary(name: "CMPI", pkgConfig: "ompi-c", providers: [.apt(["libopenmpi-dev"])]),
     .systemLibrary(name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
     .systemLibrary(name: "CCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
+    .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
     .target(name: "CVector"),
     .target(
       name: "FlowerDist",
-      dependencies: ["CMPI", "COpenBLAS", "CCrypto", "CVector", .product(name: "Yams", package: "Yams")],
+      dependencies: [
+        "CMPI", "COpenBLAS", "CCrypto", "CZlib", "CVector", .product(name: "Yams", package: "Yams"),
+      ],
       swiftSettings: vectorFlags),
     .executableTarget(
       name: "flower-worker",

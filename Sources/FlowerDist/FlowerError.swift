@@ -58,7 +58,8 @@ extension String {
     }
   }
 
-  fileprivate var excerpt: String { (isLong ? beginning : self).printable }
+  /// Its beginning on one line, for messages; `quoted` where it is one text of a file.
+  var excerpt: String { (isLong ? beginning : self).printable }
 }
 
 extension Unicode.Scalar {

@@ -9,6 +9,11 @@ struct ModelOptions: ParsableArguments {
   @Option(help: "The dataset directory to recommend from; of a run, its own unless given.")
   var data: String?
 
+  @Option(
+    help: ArgumentHelp(
+      "Titles to recommend, instead of those of the data: items.jsonl or title_counts.jsonl.", valueName: "file.jsonl"))
+  var catalogue: String?
+
   /// The recipe, where the model is a run.
   func recipe() throws -> Recipe? { try Recipe.ofRun(model) }
 
@@ -24,7 +29,8 @@ struct ModelOptions: ParsableArguments {
     let host = try HostWeights.load(directory, ranks)
     let served = try ranks.together {
       try ServedModel(
-        path: model, directory: directory, data: data, host: host, loadsScore: loadsScore, scorePath: scorePath)
+        path: model, directory: directory, data: data, catalogue: catalogue, host: host, loadsScore: loadsScore,
+        scorePath: scorePath)
     }
     if ranks.isRoot { for note in served.notes { print(note) } }
     return served
@@ -41,9 +47,27 @@ struct ScoreOptions: ParsableArguments {
 
 struct Evaluate: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Accuracy, fairness and diversity of a model's recommendations.")
+    abstract: "Accuracy, fairness and diversity of recommendations.",
+    discussion: """
+      Of a model, or with --predictions of the lists that any recommender has
+      written, an example a line, the best title first:
+        {"target":"title","predictions":["title","title"]}
+      Titles that the data do not have count as invalid.
+      """)
 
-  @OptionGroup var options: ModelOptions
+  @Option(help: "A model directory, a checkpoint, or a run.")
+  var model: String?
+
+  @Option(help: ArgumentHelp("Score the lists of this file instead of a model's.", valueName: "file.jsonl"))
+  var predictions: String?
+
+  @Option(help: "The dataset directory; of a run, its own unless given.")
+  var data: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "Titles to recommend, instead of those of the data: items.jsonl or title_counts.jsonl.", valueName: "file.jsonl"))
+  var catalogue: String?
 
   @OptionGroup var preference: ScoreOptions
 
@@ -80,7 +104,28 @@ struct Evaluate: ParsableCommand {
   @Option(help: ArgumentHelp("Write the numbers here too.", valueName: "file.json"))
   var output: String?
 
+  /// The options of the model to evaluate.
+  private var options: ModelOptions {
+    var options = ModelOptions()
+    options.model = model!
+    options.data = data
+    options.catalogue = catalogue
+    return options
+  }
+
   func validate() throws {
+    guard (model == nil) != (predictions == nil) else {
+      throw ValidationError("expected exactly one of --model and --predictions")
+    }
+    if predictions != nil {
+      if data == nil { throw ValidationError("--predictions needs --data: its training counts make the groups") }
+      if examples != nil || exact || beam != nil || excludeHistory != nil || preference.path != nil {
+        throw ValidationError("--examples, --exact, --beam, --exclude-history and --score-path go with --model only")
+      }
+      if score != nil || lengthPenalty != nil || guidance != nil || temperature != nil {
+        throw ValidationError("--score, --length-penalty, --guidance and --temperature go with --model only")
+      }
+    }
     if let examples, examples < 0 { throw ValidationError("--examples: expected 0 or more, found \(examples)") }
     let least = score == .published ? Decoding.publishedBeam : 20
     if let beam, !(least...1000 ~= beam) { throw ValidationError("--beam: expected \(least) to 1000, found \(beam)") }
@@ -97,6 +142,10 @@ struct Evaluate: ParsableCommand {
 
   func run() throws {
     let ranks = try Ranks.join()
+    if let predictions {
+      try ranks.together { if ranks.isRoot { try evaluate(predictions) } }
+      return
+    }
     let served = try options.load(ranks, scorePath: preference.path)
     var settings = EvaluationRun.Options()
     let recipe = try ranks.together { try options.recipe()?.evaluation ?? Recipe.Evaluation() }
@@ -110,12 +159,26 @@ struct Evaluate: ParsableCommand {
     settings.excludeHistory = excludeHistory ?? recipe.excludeHistory
     let run = try EvaluationRun(served.catalogue, LanguageModel(served.transformer), ranks, settings)
     let rows = try run.run(name: runName(options.model))
-    try ranks.together {
-      guard ranks.isRoot else { return }
-      print(EvaluationReport.comparisons(rows))
-      if details { for row in rows where !row.isReference { print("\n\(row.table)") } }
-      try write(.array(rows.map(\.json)), to: output)
+    try ranks.together { if ranks.isRoot { try show(rows) } }
+  }
+
+  private func evaluate(_ predictions: String) throws {
+    let dataset = try Dataset(directory: data!)
+    let rows = try PredictionsFile.evaluate(
+      predictions, name: runName(predictions), dataset: dataset,
+      offered: catalogue.map { try OfferedTitles(contentsOf: $0) })
+    if rows[0].examples != dataset[split].count, !dataset.isDistribution {
+      print(
+        "note: \(predictions) has \(rows[0].examples) lists; the split \(split.rawValue) of \(dataset.name) has"
+          + " \(dataset[split].count) examples")
     }
+    try show(rows)
+  }
+
+  private func show(_ rows: [EvaluationReport]) throws {
+    print(EvaluationReport.comparisons(rows))
+    if details { for row in rows where !row.isReference { print("\n\(row.table)") } }
+    try write(.array(rows.map(\.json)), to: output)
   }
 }
 

@@ -4,12 +4,13 @@ import Testing
 @testable import FlowerDist
 
 /// A made-up catalogue with histories, and a model of random weights over it.
-private struct Served {
+struct ServedCatalogue {
   let catalogue: Catalogue
   let language: LanguageModel
 
   init(
-    _ dataset: Dataset? = nil, template: String = "{history}:", weight: Recipe.Reward.Weight = .power
+    _ dataset: Dataset? = nil, template: String = "{history}:", weight: Recipe.Reward.Weight = .power,
+    offered: OfferedTitles? = nil
   ) throws {
     var prompt = Recipe.Prompt()
     prompt.template = template
@@ -18,7 +19,7 @@ private struct Served {
     reward.weight = weight
     catalogue = try Catalogue(
       dataset: dataset ?? .generated(titles: 40, examples: 200, seed: 3), tokenizer: .bytes, prompt: prompt,
-      terminator: "\n", reward: reward)
+      terminator: "\n", reward: reward, offered: offered)
     let configuration = ModelConfiguration(
       architecture: .qwen2, vocabularySize: 256, hiddenSize: 16, layers: 1, heads: 2, kvHeads: 1, headDim: 8,
       intermediateSize: 24, attentionBias: true, tieEmbeddings: true, ropeTheta: 10_000, rmsNormEps: 1e-6)
@@ -44,7 +45,7 @@ private struct Served {
 
 @Suite struct EvaluationRunTests {
   @Test(arguments: [false, true]) func samplesLeaveTheHistoryOut(exact: Bool) throws {
-    let served = try Served()
+    let served = try ServedCatalogue()
     let run = try served.run {
       $0.excludeHistory = true
       $0.exact = exact
@@ -60,7 +61,7 @@ private struct Served {
   }
 
   @Test func samplesWithoutTheHistoryFollowTheRest() throws {
-    let served = try Served()
+    let served = try ServedCatalogue()
     var counts = [Int](repeating: 0, count: served.catalogue.tree.leafCount)
     var example = Interaction(history: [], item: 0)
     for seed in 0..<300 {
@@ -79,7 +80,7 @@ private struct Served {
 
   @Test func everyTitleInTheHistory() throws {
     let some = [Interaction(history: [0], item: 1)]
-    let served = try Served(
+    let served = try ServedCatalogue(
       Dataset(
         name: "", titles: ["A", "B"], train: some, valid: some, test: [Interaction(history: [0, 1], item: 0)]))
     let run = try served.run { $0.excludeHistory = true }
@@ -95,7 +96,7 @@ private struct Served {
     }
     let outcomes = try [1, 2, 4].flatMap { size in
       try InMemoryRanks.run(size) { ranks in
-        let served = try Served()
+        let served = try ServedCatalogue()
         var options = EvaluationRun.Options()
         options.excludeHistory = true
         return Outcome(
@@ -111,7 +112,7 @@ private struct Served {
   }
 
   @Test func auditIsTheMeanOverPrompts() throws {
-    let served = try Served()
+    let served = try ServedCatalogue()
     var options = EvaluationRun.Options()
     options.examples = 11
     let audit = try EvaluationRun.audit(served.catalogue, served.language, SingleProcess(), options)
@@ -126,13 +127,24 @@ private struct Served {
       distance += zip(policy, target).reduce(0) { $0 + abs($1.0 - $1.1) } / 22
     }
     expectAgreement(audit.metrics.policy, mean, tolerance: 1e-6)
+    // Each group's mass, of the policy, of popularity, and of the targets of these prompts.
+    let groups = try #require(audit.groups)
+    let groupOfLeaf = served.catalogue.groups.groupOfLeaf
+    func mass(_ shares: [Double]) -> [Double] {
+      (0..<8).map { group in shares.indices.reduce(0) { $0 + (groupOfLeaf[$1] == group ? shares[$1] : 0) } }
+    }
+    expectAgreement(groups.policy, mass(mean), tolerance: 1e-6)
+    expectAgreement(groups.target, mass(served.catalogue.rewards.popularity), tolerance: 1e-12)
+    let targets = examples.map { served.catalogue.rewards.rewards(history: $0.history, leavingOut: nil).target }
+    let personal = mean.indices.map { leaf in targets.reduce(0) { $0 + $1[leaf] / 11 } }
+    expectAgreement(try #require(groups.personal), mass(personal), tolerance: 1e-12)
     let total = try #require(audit.perPrompt.first { $0.name == "total_variation" })
     #expect(abs(total.value - distance) < 1e-6)
   }
 
   /// The score must not know the answer from the example itself.
   @Test func preferenceOfTrainingExamplesLeavesTheirTargetOut() throws {
-    let served = try Served()
+    let served = try ServedCatalogue()
     let score = try #require(served.catalogue.score)
     func expected(_ run: EvaluationRun, own: Bool) -> [[Int32]] {
       run.examples.map { example in
@@ -149,7 +161,7 @@ private struct Served {
   }
 
   @Test func popularityIsOneOrderForEverybody() throws {
-    let served = try Served()
+    let served = try ServedCatalogue()
     let popularity = served.catalogue.rewards.popularity
     let order = popularity.indices.sorted { (-popularity[$0], $0) < (-popularity[$1], $1) }.map { Int32($0) }
     for exclude in [false, true] {
@@ -185,7 +197,7 @@ private struct Served {
 
 @Suite struct RecommenderTests {
   @Test func leavesTheHistoryOut() throws {
-    let served = try Served()
+    let served = try ServedCatalogue()
     let recommender = Recommender(served.catalogue, served.language)
     let titles = served.catalogue.dataset.titles
     let entries = try recommender.recommend(
@@ -199,7 +211,7 @@ private struct Served {
   }
 
   @Test func aHistoryThatTheModelDoesNotRead() throws {
-    let served = try Served(
+    let served = try ServedCatalogue(
       Dataset(name: "", titles: ["A", "B"], weights: [1, 2]), template: "A title:", weight: .popularity)
     let recommender = Recommender(served.catalogue, served.language)
     func recommend(_ history: [String]) throws -> [Recommender.Entry] {
@@ -214,7 +226,7 @@ private struct Served {
 
 @Suite struct ValidationTests {
   private func validation(
-    _ served: Served, _ metric: Recipe.Validation.Metric, _ ranks: any Communicator
+    _ served: ServedCatalogue, _ metric: Recipe.Validation.Metric, _ ranks: any Communicator
   ) throws -> Validation {
     var recipe = Recipe()
     recipe.validation.metric = metric
@@ -229,7 +241,7 @@ private struct Served {
   ) throws {
     let results = try [1, 3].flatMap { size in
       try InMemoryRanks.run(size) { ranks in
-        let validation = try self.validation(try Served(), metric, ranks)
+        let validation = try self.validation(try ServedCatalogue(), metric, ranks)
         return [try validation.run(), try validation.run()]
       }
     }
@@ -238,7 +250,7 @@ private struct Served {
   }
 
   @Test func accuracyIsThatOfAnEvaluation() throws {
-    let served = try Served()
+    let served = try ServedCatalogue()
     let catalogue = served.catalogue
     let order = CounterRandom(seed: Recipe().training.seed, purpose: .evaluation)
       .permutation(of: catalogue.dataset.valid.count).prefix(13)
@@ -254,7 +266,7 @@ private struct Served {
   }
 
   @Test func aDistributionIsMeasuredByItsDistance() throws {
-    let served = try Served(
+    let served = try ServedCatalogue(
       Dataset(name: "", titles: ["A", "B", "AB"], weights: [1, 2, 3]), template: "A title:", weight: .popularity)
     let policy = try served.exact(Interaction(history: [], item: 0)).map { exp($0) }
     // The weights and the smoothing of one.

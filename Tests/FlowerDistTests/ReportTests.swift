@@ -9,7 +9,8 @@ import Testing
 
   static let audit = AuditReport(
     policy: [0.5, 0.3, 0.2, 0], target: [4, 3, 2, 1], titles: [hostile, "b", "c", "d"], counts: [3, 2, 1, 0],
-    perPrompt: [Metric("js", 0.1, standardError: 0.01)])
+    perPrompt: [Metric("js", 0.1, standardError: 0.01)],
+    groups: .init(policy: [0.8, 0.2], target: [0.7, 0.3], training: [0.6, 0.4], personal: [0.5, 0.5]))
 
   /// A temporary directory of runs, removed with the test.
   final class Runs {
@@ -188,6 +189,8 @@ import Testing
     #expect(json["kl"]?.isNull == true && json["total_variation"]?.double == Self.audit.metrics.totalVariation)
     let back = try AuditReport(json: json, file: "audit.json")
     #expect(back.titles == Self.audit.titles && back.perPrompt == Self.audit.perPrompt)
+    #expect(back.groups == Self.audit.groups)
+    #expect(back.table.contains("1 (most popular)") && back.table.split(separator: "\n").allSatisfy { $0.count <= 80 })
     #expect(zip(back.metrics.policy, Self.audit.metrics.policy).allSatisfy { abs($0 - $1) < 1e-15 })
   }
 }

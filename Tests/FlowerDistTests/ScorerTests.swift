@@ -49,6 +49,12 @@ import Testing
     #expect(result.trajectories == nil)
   }
 
+  @Test(arguments: [0, 3]) func sequencesInWhichNothingFollows(top: Int) throws {
+    let sequences = try Self.score(["sequences": [["tokens": [0]], ["tokens": [7]]], "top": JSON(top)]).sequences!
+    #expect(sequences.map(\.logProbabilities) == [[], []])
+    #expect(sequences.allSatisfy { $0.top?.isEmpty ?? (top == 0) })
+  }
+
   @Test func topIsWrittenAsTokensWithTheirLogProbabilities() {
     let result = ScoreResult(sequences: [
       .init(logProbabilities: [-0.5, -.infinity], top: [[(7, -0.5), (2, -1.5)], [(0, -0.25)]]),

@@ -25,7 +25,7 @@ struct FuzzTarget: Sendable {
 extension FuzzTarget {
   static let all: [FuzzTarget] = [
     .safeTensors, .configuration, .weights, .tokenizer, .tiktoken, .metadata, .model, .adapter, .score, .dataset,
-    .scores,
+    .scores, .amazon, .flowerCSV, .predictions,
   ]
 }
 

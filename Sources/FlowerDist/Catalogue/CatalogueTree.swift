@@ -23,7 +23,7 @@ public struct CatalogueTree: Sendable {
   private var position: [Int32] = [0]
   /// Node by leaf.
   public private(set) var leafNode: [Int32] = []
-  /// Leaf by item id.
+  /// Leaf by item id; -1 for an item that is left out.
   public private(set) var leafOfItem: [Int32] = []
   /// Item ids by leaf, ascending.
   public private(set) var itemsOfLeaf: [[Int32]] = []
@@ -34,10 +34,17 @@ public struct CatalogueTree: Sendable {
   /// Builds the tree of `titles` (tokens by item id). O(n log n) comparisons of titles, then linear in their tokens.
   ///
   /// Throws when a title has no tokens or contains the terminator; `name(item)` names it in the message.
-  public init(titles: [[Int32]], terminator: Int32, name: (Int) -> String = { "item \($0)" }) throws {
+  ///
+  /// - Parameter isIncluded: whether the title of an item is in the tree; the others are not looked at.
+  public init(
+    titles: [[Int32]], terminator: Int32, name: (Int) -> String = { "item \($0)" },
+    isIncluded: (Int) -> Bool = { _ in true }
+  ) throws {
     self.terminator = terminator
-    if titles.isEmpty { throw FlowerError(.data, "the catalogue is empty: expected at least one title") }
-    for (item, title) in titles.enumerated() {
+    let included = titles.indices.filter(isIncluded)
+    if included.isEmpty { throw FlowerError(.data, "the catalogue is empty: expected at least one title") }
+    for item in included {
+      let title = titles[item]
       if title.isEmpty {
         throw FlowerError(.data, "\(name(item)): a title without tokens; every title needs at least one")
       }
@@ -46,7 +53,7 @@ public struct CatalogueTree: Sendable {
           .data, "\(name(item)): the title contains the terminator token \(terminator), which only ends titles")
       }
     }
-    let order = titles.indices.sorted { a, b in
+    let order = included.sorted { a, b in
       titles[a] == titles[b] ? a < b : titles[a].lexicographicallyPrecedes(titles[b])
     }
     leafOfItem = [Int32](repeating: -1, count: titles.count)
@@ -145,12 +152,15 @@ public struct CatalogueTree: Sendable {
   /// The title's tokens, without the terminator.
   public func title(ofLeaf index: Int) -> [Int32] { path(toLeaf: index).dropFirst().map { token[$0] } }
 
-  /// Sums over the items of each leaf.
+  /// Sums over the items of each leaf. The last items may be missing and count as zero.
   public func leafSums(_ byItem: [Double]) -> [Double] {
     var sums = [Double](repeating: 0, count: leafCount)
-    for (item, value) in byItem.enumerated() { sums[Int(leafOfItem[item])] += value }
+    for (leaf, value) in zip(leafOfItem, byItem) where leaf >= 0 { sums[Int(leaf)] += value }
     return sums
   }
+
+  /// The leaves of the items that are in the tree.
+  public func leaves(of items: [Int32]) -> Set<Int32> { Set(items.lazy.map { leafOfItem[Int($0)] }.filter { $0 >= 0 }) }
 
   /// The flow of every prefix, F(s) = Σ w over the leaves that begin with s. O(nodes).
   public func flows(of weights: [Double]) -> [Double] {
@@ -160,7 +170,7 @@ public struct CatalogueTree: Sendable {
     return flow
   }
 
-  /// Checks what the arrays promise: order, nesting, that every item has a leaf and every childless node ends a title.
+  /// Checks what the arrays promise: order, nesting, that items and leaves belong together and every childless node ends a title.
   public func checkInvariants() {
     precondition(
       [parent.count, end.count, depth.count, leaf.count, position.count].allSatisfy { $0 == nodeCount })
@@ -183,6 +193,8 @@ public struct CatalogueTree: Sendable {
       }
     }
     precondition(Int(leaves) == leafCount)
-    for (item, leaf) in leafOfItem.enumerated() { precondition(itemsOfLeaf[Int(leaf)].contains(Int32(item))) }
+    for (item, leaf) in leafOfItem.enumerated() where leaf >= 0 {
+      precondition(itemsOfLeaf[Int(leaf)].contains(Int32(item)))
+    }
   }
 }

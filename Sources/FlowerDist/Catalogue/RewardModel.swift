@@ -12,9 +12,11 @@ public struct RewardModel: Sendable {
   private let recipe: Recipe.Reward
   private let score: (any PreferenceScore)?
   private let shared: TokenRewards
+  /// Items that have a score.
+  private let scoredItems: Int
 
   /// - Parameters:
-  ///   - counts: training count by item.
+  ///   - counts: training count by item; items that are new since the training come last and have none.
   ///   - fileWeights: weight by item, for `file`.
   ///   - score: needed for personal weights only.
   public init(
@@ -24,6 +26,7 @@ public struct RewardModel: Sendable {
     self.recipe = recipe
     self.tree = tree
     self.score = recipe.weight.isPersonal ? score : nil
+    scoredItems = counts.count
     self.counts = tree.leafSums(counts)
     smoothed = self.counts.map { $0 + recipe.smoothing }
     let total = smoothed.reduce(0, +)
@@ -44,7 +47,7 @@ public struct RewardModel: Sendable {
   ) -> [Double] {
     if history.isEmpty { return popularity }
     let context = PreferenceContext(history: history, leavingOut: target, at: place)
-    let items = score.scores(for: context, items: tree.leafOfItem.count)
+    let items = score.scores(for: context, items: scoredItems)
     return Recipe.Reward.floored(tree.leafSums(items), popularity: popularity)
   }
 

@@ -17,7 +17,7 @@ private func lastComponent(_ key: String) -> String {
 }
 
 /// Levenshtein's distance in bytes: the fewest insertions, deletions and replacements that turn one into the other.
-private func edits(_ a: String, _ b: String) -> Int {
+func edits(_ a: String, _ b: String) -> Int {
   let b = Array(b.utf8)
   var row = Array(0...b.count)
   for (i, byte) in a.utf8.enumerated() {

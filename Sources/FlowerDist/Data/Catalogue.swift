@@ -2,6 +2,8 @@
 public struct Catalogue: Sendable {
   public let dataset: Dataset
   public let tokenizer: Tokenizer
+  /// The titles by item: those of the dataset, then those that were added since the training.
+  public let titles: [String]
   public let template: PromptTemplate
   public let tree: CatalogueTree
   public let rewards: RewardModel
@@ -10,10 +12,12 @@ public struct Catalogue: Sendable {
   /// The text of the terminator.
   public let terminator: String
 
-  /// - Parameter loadsScore: whether the preference score is needed; without it no rewards are personal.
+  /// - Parameters:
+  ///   - loadsScore: whether the preference score is needed; without it no rewards are personal.
+  ///   - offered: what can be recommended, if it is not what the dataset has.
   public init(
     dataset: Dataset, tokenizer: Tokenizer, prompt: Recipe.Prompt, terminator: String, reward: Recipe.Reward,
-    titleWeights: TitleWeights? = nil, loadsScore: Bool = true
+    titleWeights: TitleWeights? = nil, loadsScore: Bool = true, offered: OfferedTitles? = nil
   ) throws {
     self.dataset = dataset
     self.tokenizer = tokenizer
@@ -24,16 +28,19 @@ public struct Catalogue: Sendable {
       throw FlowerError(
         .usage, "tokenizer.terminator: \(terminator.quoted) is not one token of the tokenizer; expected one that is")
     }
-    let titles = dataset.titles.map { tokenizer.encode($0) }
-    let name = { (item: Int) in "item \(item) (\(dataset.titles[item].quoted))" }
-    if tokenizer.isOfItems, let item = dataset.titles.firstIndex(where: { tokenizer.token(for: $0) == nil }) {
+    let titles = dataset.titles + (offered?.added(to: dataset.titles) ?? [])
+    self.titles = titles
+    let name = { (item: Int) in "item \(item) (\(titles[item].quoted))" }
+    if tokenizer.isOfItems, let item = titles.firstIndex(where: { tokenizer.token(for: $0) == nil }) {
       throw FlowerError(
         .data, "\(name(item)): the model's tokens are the titles that it was trained with, and this is none of them")
     }
-    tree = try CatalogueTree(titles: titles, terminator: end, name: name)
+    tree = try CatalogueTree(
+      titles: titles.map { tokenizer.encode($0) }, terminator: end, name: name,
+      isIncluded: { offered?.contains(titles[$0]) ?? true })
     score = try dataset.isDistribution || !loadsScore ? nil : reward.preferenceScore(dataset)
     rewards = try RewardModel(
-      reward, tree: tree, counts: dataset.counts, fileWeights: titleWeights?.byItem(dataset.titles), score: score)
+      reward, tree: tree, counts: dataset.counts, fileWeights: titleWeights?.byItem(titles), score: score)
   }
 
   /// Tokens of the prompt for a history of item ids, oldest first, and the number of items dropped for lack of room.
@@ -44,14 +51,14 @@ public struct Catalogue: Sendable {
   }
 
   /// The title by leaf.
-  public var leafTitles: [String] { tree.itemsOfLeaf.map { dataset.titles[Int($0[0])] } }
+  public var leafTitles: [String] { tree.itemsOfLeaf.map { titles[Int($0[0])] } }
 
   /// Leaves in the order in which they first occur in training histories.
   public var leavesByFirstAppearance: [Int32] {
     var seen = [Bool](repeating: false, count: tree.leafCount)
     return dataset.firstAppearance.compactMap { item in
       let leaf = tree.leafOfItem[Int(item)]
-      if seen[Int(leaf)] { return nil }
+      if leaf < 0 || seen[Int(leaf)] { return nil }
       seen[Int(leaf)] = true
       return leaf
     }

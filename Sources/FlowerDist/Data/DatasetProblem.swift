@@ -2,7 +2,9 @@
 public struct DatasetProblem: Equatable, Sendable {
   public enum Kind: String, CaseIterable, Sendable {
     case damagedLines = "damaged_lines"
+    case outsideWindow = "interactions_outside_window"
     case untitledItems = "untitled_items"
+    case longTitles = "long_titles"
     case itemsOutsideCore = "items_outside_core"
     case usersOutsideCore = "users_outside_core"
     case lineBreaks = "line_breaks"
@@ -14,7 +16,9 @@ public struct DatasetProblem: Equatable, Sendable {
     public var explanation: String {
       switch self {
       case .damagedLines: "Damaged lines, skipped"
+      case .outsideWindow: "Interactions outside of the time window, left out"
       case .untitledItems: "Items without a title, left out with their interactions"
+      case .longTitles: "Items with a title of too many words, left out with their interactions"
       case .itemsOutsideCore: "Items with too few interactions, left out"
       case .usersOutsideCore: "Users with too few interactions, left out"
       case .lineBreaks: "Titles with line breaks, which became spaces"

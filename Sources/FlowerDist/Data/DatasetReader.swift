@@ -51,6 +51,13 @@ extension Dataset {
     return titles
   }
 
+  /// The titles of `items.jsonl`, `title_counts.jsonl` or another file of one object a line that has a `title`.
+  static func titles(_ path: String) throws -> [String] {
+    var titles: [String] = []
+    try eachLine(of: path) { json, lines in titles.append(try title(json, lines)) }
+    return titles
+  }
+
   /// Titles and counts of a file in the form of `title_counts.jsonl`, by line.
   static func titleCounts(_ path: String) throws -> (titles: [String], weights: [Double]) {
     var titles: [String] = []
@@ -101,7 +108,7 @@ extension Dataset {
   }
 
   /// Calls `body` for every line, each of which is a JSON object.
-  private static func eachLine(of path: String, _ body: (JSON, LineReader) throws -> Void) throws {
+  static func eachLine(of path: String, _ body: (JSON, LineReader) throws -> Void) throws {
     let lines = try LineReader(path)
     while let line = try lines.next() {
       let json = try JSON(parsing: line, file: path, line: lines.number)

@@ -11,8 +11,7 @@ public enum MovieLens {
   /// What stands where MovieLens 100K has no title (in RecBole's spelling, too).
   private static let placeholders = ["unknown", "unkonwn"]
 
-  /// Interactions by the published rules: the `core` of users and items; every interaction after a user's first is an
-  /// example; all examples ordered by time and split 80 / 10 / 10. Items without a title are left out before the core.
+  /// Interactions by the published rules (`InteractionLog.dataset`). Items without a title are left out before the core.
   ///
   /// - Parameters:
   ///   - source: RecBole's atomic files (a `.inter` file with its `.item` beside it, or a directory with one), or a
@@ -24,15 +23,8 @@ public enum MovieLens {
     var log = ProblemLog(damagedLimit: options.damagedLimit)
     var catalogue = try Catalogue(files.items.path, files.items.layout, &log)
     let (events, users) = try events(files.interactions.path, files.interactions.layout, &catalogue, &log)
-    let core = events.core(options.core)
-    guard !core.isEmpty else {
-      throw FlowerError(
-        .data, "\(files.interactions.path): no user and item have \(options.core) interactions (--core)")
-    }
-    let (titles, renumbered) = catalogue.restricted(to: core)
-    noteOutside(of: core, events, users, catalogue, &log)
-    let dataset = Dataset(
-      name: name, titles: titles, ordered: renumbered.examples(historyLength: options.historyLength))
+    let interactions = InteractionLog(events: events, users: users, titles: catalogue.titles)
+    let dataset = try interactions.dataset(name: name, options: options, path: files.interactions.path, &log)
     return try Preparation(
       dataset, format: "movielens",
       options: [
@@ -90,30 +82,17 @@ public enum MovieLens {
     let table = try TableReader(path, layout)
     while let row = try table.next(&log) {
       guard !row[0].isEmpty, !row[1].isEmpty else {
-        try log.skip(table.lines, "no user or no item")
+        try log.skip(table.place, "no user or no item")
         continue
       }
       guard let time = Double(row[2]), time.isFinite else {
-        try log.skip(table.lines, "expected a number as time, found \"\(row[2])\"")
+        try log.skip(table.place, "expected a number as time, found \"\(row[2])\"")
         continue
       }
       guard let item = catalogue.item(row[1], &log) else { continue }
       events.append(InteractionEvent(user: users.number(of: row[0]), item: item, time: time))
     }
     return (events, users.names)
-  }
-
-  private static func noteOutside(
-    of core: [InteractionEvent], _ events: [InteractionEvent], _ users: [String], _ catalogue: Catalogue,
-    _ log: inout ProblemLog
-  ) {
-    let (coreUsers, coreItems) = (Set(core.map(\.user)), Set(core.map(\.item)))
-    for item in Set(events.map(\.item)).subtracting(coreItems).sorted() {
-      log.note(.itemsOutsideCore, catalogue.titles[Int(item)])
-    }
-    for user in Set(events.map(\.user)).subtracting(coreUsers).sorted() {
-      log.note(.usersOutsideCore, users[Int(user)])
-    }
   }
 
   /// The items of the source that have a title, in its order.
@@ -127,11 +106,11 @@ public enum MovieLens {
       let table = try TableReader(path, layout)
       while let row = try table.next(&log) {
         guard !row[0].isEmpty else {
-          try log.skip(table.lines, "no item")
+          try log.skip(table.place, "no item")
           continue
         }
         guard items.known(row[0]) == nil else {
-          try log.skip(table.lines, "the item \(row[0]) occurs twice")
+          try log.skip(table.place, "the item \(row[0]) occurs twice")
           continue
         }
         let title = log.oneLine(row[1])
@@ -146,14 +125,6 @@ public enum MovieLens {
       if let number = items.known(id) { return number }
       if untitled.insert(id).inserted { log.note(.untitledItems, id) }
       return nil
-    }
-
-    /// The titles that occur in events, and the events with their items renumbered accordingly.
-    func restricted(to events: [InteractionEvent]) -> (titles: [String], events: [InteractionEvent]) {
-      let kept = Set(events.map(\.item)).sorted()
-      let numbers = Dictionary(uniqueKeysWithValues: zip(kept, Int32(0)...))
-      let renumbered = events.map { InteractionEvent(user: $0.user, item: numbers[$0.item]!, time: $0.time) }
-      return (kept.map { titles[Int($0)] }, renumbered)
     }
   }
 }

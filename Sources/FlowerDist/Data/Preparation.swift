@@ -7,6 +7,12 @@ public struct Preparation: Sendable {
     public var core = 5
     /// More damaged lines than this in one file are an error.
     public var damagedLimit = 100
+    /// Interactions before this day are left out.
+    public var from: CalendarDay?
+    /// Interactions on this day and later are left out.
+    public var until: CalendarDay?
+    /// Items with a title of more words are left out; the published number.
+    public var titleWords = 20
 
     public init(historyLength: Int = 10, core: Int = 5, damagedLimit: Int = 100) {
       self.historyLength = historyLength
@@ -20,14 +26,22 @@ public struct Preparation: Sendable {
   public var source: JSON
   public var problems: [DatasetProblem]
 
-  /// - Parameter files: Paths of the files that were read.
+  /// - Parameter files: Paths of the files that were read, all different.
   init(_ dataset: Dataset, format: String, options: [JSON.Member], files: [String], log: ProblemLog) throws {
     self.dataset = dataset
-    let digests = try files.map {
-      JSON.Member(Dataset.lastComponent(of: $0), JSON(try SHA256.hex(ofFile: $0)))
+    let digests = try zip(Self.shortNames(of: files), files).map {
+      JSON.Member($0, JSON(try SHA256.hex(ofFile: $1)))
     }
     source = .object([JSON.Member("format", JSON(format))] + options + [JSON.Member("files", .object(digests))])
     problems = log.problems + dataset.problems()
+  }
+
+  /// The last parts of paths: as many of them as it takes to tell the paths apart.
+  private static func shortNames(of paths: [String]) -> [String] {
+    let parts = paths.map { $0.split(separator: "/") }
+    let most = parts.map(\.count).max() ?? 0
+    let names = (0..<most).lazy.map { dropped in parts.map { $0.suffix(1 + dropped).joined(separator: "/") } }
+    return names.first { Set($0).count == paths.count } ?? paths
   }
 
   /// A made-up dataset; see `Dataset.generated`.
@@ -73,22 +87,27 @@ struct ProblemLog {
     found[kind] = problem
   }
 
-  /// Notes that the line which `lines` returned last is skipped.
+  /// Notes that a line is skipped.
   ///
-  /// - Throws: That line's error if it is one too many.
-  mutating func skip(_ lines: LineReader, _ reason: String) throws {
-    damagedInFile[lines.path, default: 0] += 1
-    guard damagedInFile[lines.path]! <= damagedLimit else {
-      throw lines.error("\(reason) (and \(damagedLimit) damaged lines before it: is this the right file?)")
+  /// - Throws: The line's error if it is one too many.
+  mutating func skip(_ line: LinePlace, _ reason: String) throws {
+    damagedInFile[line.path, default: 0] += 1
+    guard damagedInFile[line.path]! <= damagedLimit else {
+      throw line.error("\(reason) (and \(damagedLimit) damaged lines before it: is this the right file?)")
     }
-    note(.damagedLines, "\(Dataset.lastComponent(of: lines.path)):\(lines.number): \(reason)")
+    note(.damagedLines, "\(Dataset.lastComponent(of: line.path)):\(line.number): \(reason)")
   }
 
   /// A title as it is kept: on one line.
   mutating func oneLine(_ title: String) -> String {
     guard title.contains(where: \.isNewline) else { return title }
-    let repaired = String(title.map { $0.isNewline ? " " : $0 })
+    let repaired = title.onOneLine
     note(.lineBreaks, repaired)
     return repaired
   }
+}
+
+extension String {
+  /// With spaces for line breaks.
+  var onOneLine: String { contains(where: \.isNewline) ? String(map { $0.isNewline ? " " : $0 }) : self }
 }

@@ -66,6 +66,7 @@ public struct EvaluationReport: Equatable, Sendable {
     metrics += fairness.map { Metric("coverage@\($0.cutoff)", Double($0.coverage)) }
     metrics += fairness.map { Metric("gini@\($0.cutoff)", $0.gini) }
     metrics.append(Metric("invalid", Double(ranking.invalid)))
+    if ranking.missingTargets > 0 { metrics.append(Metric("missing_targets", Double(ranking.missingTargets))) }
     self.init(
       name: name, isReference: isReference, lists: lists, examples: ranking.examples, metrics: metrics,
       groupShares: fairness.map {
@@ -165,7 +166,8 @@ extension EvaluationReport {
     Lists.allCases.compactMap { lists in
       let rows = rows.filter { $0.lists == lists }
       guard let first = rows.first else { return nil }
-      return "\(lists.title) lists of \(first.examples) examples\n\n\(comparison(rows))"
+      let missing = first["missing_targets"].map { "; \($0.text) targets are not in the catalogue and count as misses" }
+      return "\(lists.title) lists of \(first.examples) examples\(missing ?? "")\n\n\(comparison(rows))"
     }.joined(separator: "\n\n")
   }
 

@@ -89,7 +89,7 @@ public struct EvaluationRun {
   }
 
   private func excluded(_ example: Interaction) -> Set<Int32> {
-    options.excludeHistory ? Set(example.history.map { catalogue.tree.leafOfItem[Int($0)] }) : []
+    options.excludeHistory ? catalogue.tree.leaves(of: example.history) : []
   }
 
   /// The target of a training example, from which its own preference score must not follow.
@@ -174,23 +174,29 @@ public struct EvaluationRun {
     if catalogue.rewards.isPersonal { try catalogue.score?.requireScores(of: options.split) }
     let leaves = catalogue.tree.leafCount
     let count = run.examples.count
+    let width = leaves + PopularityGroups.standardCount + divergences.count
     // One row for each batch: summed in one order, whichever rank computes it.
-    let rows = try communicator.spread(count: (count + batch - 1) / batch, batch: 1, width: leaves + 4) { range in
+    let rows = try communicator.spread(count: (count + batch - 1) / batch, batch: 1, width: width) { range in
       try run.auditSums(range.lowerBound * batch..<min(range.upperBound * batch, count))
     }
-    var mean = [Double](repeating: 0, count: leaves + 4)
-    for row in rows.chunks(of: leaves + 4) {
+    var mean = [Double](repeating: 0, count: width)
+    for row in rows.chunks(of: width) {
       for (index, value) in row.enumerated() { mean[index] += value / Double(count) }
     }
-    let names = ["kl", "reverse_kl", "js", "total_variation"]
+    let policy = Array(mean[..<leaves])
+    var groups = AuditReport.GroupMass(run.groups, policy: policy, target: catalogue.rewards.popularity)
+    if catalogue.rewards.isPersonal { groups.personal = Array(mean[leaves..<width - divergences.count]) }
     return AuditReport(
-      policy: Array(mean[..<leaves]), target: catalogue.rewards.popularity, titles: run.titles,
-      counts: catalogue.rewards.counts, perPrompt: zip(names, mean[leaves...]).map { Metric($0, $1) })
+      policy: policy, target: catalogue.rewards.popularity, titles: run.titles, counts: catalogue.rewards.counts,
+      perPrompt: zip(divergences, mean[(width - divergences.count)...]).map { Metric($0, $1) }, groups: groups)
   }
 
-  /// Sums over examples: the probability of each leaf, then the four divergences from each one's personal target.
+  private static let divergences = ["kl", "reverse_kl", "js", "total_variation"]
+
+  /// Sums over examples: the probability of each leaf, the share of each popularity group in each one's personal target,
+  /// and the divergences from it.
   private func auditSums(_ range: Range<Int>) throws -> [Double] {
-    var sums = [Double](repeating: 0, count: catalogue.tree.leafCount + 4)
+    var sums: [Double] = []
     for (logProbabilities, index) in zip(evaluator.exact(try prompts(range)), range) {
       let example = examples[index]
       let policy = logProbabilities.map { exp($0) }
@@ -198,7 +204,9 @@ public struct EvaluationRun {
         history: example.history, leavingOut: own(example), at: places[index]
       ).target
       let metrics = DistributionMetrics(policy: policy, target: target)
-      let values = policy + [metrics.kl, metrics.reverseKL, metrics.js, metrics.totalVariation]
+      let values =
+        policy + groups.shares(of: target) + [metrics.kl, metrics.reverseKL, metrics.js, metrics.totalVariation]
+      if sums.isEmpty { sums = [Double](repeating: 0, count: values.count) }
       for (index, value) in values.enumerated() { sums[index] += value }
     }
     return sums
@@ -207,9 +215,18 @@ public struct EvaluationRun {
 
 extension AuditReport {
   /// The exact distribution of the one prompt (log-probability by leaf) against the smoothed target.
-  fileprivate init(_ catalogue: Catalogue, policy: [Double]) {
+  fileprivate init(_ catalogue: Catalogue, policy logProbabilities: [Double]) {
+    let policy = logProbabilities.map { exp($0) }
+    let target = catalogue.rewards.rewards(history: [], leavingOut: nil).target
     self.init(
-      policy: policy.map { exp($0) }, target: catalogue.rewards.rewards(history: [], leavingOut: nil).target,
-      titles: catalogue.leafTitles, counts: catalogue.rewards.counts)
+      policy: policy, target: target, titles: catalogue.leafTitles, counts: catalogue.rewards.counts,
+      groups: GroupMass(catalogue.groups, policy: policy, target: target))
+  }
+}
+
+extension AuditReport.GroupMass {
+  fileprivate init(_ groups: PopularityGroups, policy: [Double], target: [Double]) {
+    self.init(
+      policy: groups.shares(of: policy), target: groups.shares(of: target), training: groups.trainingShares)
   }
 }

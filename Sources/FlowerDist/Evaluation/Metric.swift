@@ -33,7 +33,7 @@ public struct Metric: Equatable, Sendable {
     let titles = [
       "hr": "HR", "ndcg": "NDCG", "dgu": "DGU", "mgu": "MGU", "entropy": "H", "ttr": "TTR", "coverage": "Coverage",
       "gini": "Gini", "kl": "KL", "reverse_kl": "Reverse KL", "js": "JS", "total_variation": "Total variation",
-      "effective_items": "Effective items", "invalid": "Invalid", "loss": "Loss",
+      "effective_items": "Effective items", "invalid": "Invalid", "missing_targets": "Missing targets", "loss": "Loss",
     ]
     guard let first = parts.first, let title = titles[String(first)] else { return name }
     return parts.count == 2 ? "\(title)@\(parts[1])" : title
@@ -42,7 +42,7 @@ public struct Metric: Equatable, Sendable {
   /// The value with the decimals that its kind is compared at.
   public var text: String {
     switch name.prefix(while: { $0 != "@" }) {
-    case "coverage", "invalid": NumberText.grouped(value)
+    case "coverage", "invalid", "missing_targets": NumberText.grouped(value)
     case "entropy": NumberText.fixed(value, decimals: 2)
     case "effective_items": NumberText.short(value, digits: 4)
     case "kl", "reverse_kl", "js", "total_variation", "loss": NumberText.short(value)

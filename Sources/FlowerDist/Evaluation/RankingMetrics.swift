@@ -38,6 +38,8 @@ public struct RankingMetrics: Equatable, Sendable {
   public let examples: Int
   /// Entries that are no leaf of the catalogue.
   public let invalid: Int
+  /// Targets that are no leaf of the catalogue: misses.
+  public let missingTargets: Int
   public let atCutoffs: [AtCutoff]
   /// Share of each popularity group in the training histories; shape [groups].
   public let trainingShares: [Double]
@@ -48,6 +50,7 @@ public struct RankingMetrics: Equatable, Sendable {
     let words = TitleWords(titles: titles)
     examples = tally.examples
     invalid = tally.invalid
+    missingTargets = tally.missingTargets
     trainingShares = groups.trainingShares
     atCutoffs = tally.cutoffs.map { cutoff in
       let (hitRate, ndcg) = Self.accuracy(tally, within: cutoff)

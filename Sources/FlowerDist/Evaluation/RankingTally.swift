@@ -12,6 +12,8 @@ public struct RankingTally: Equatable, Sendable {
   public private(set) var recommended: [Int]
   /// Entries within the largest cutoff that are no leaf of the catalogue.
   public private(set) var invalid = 0
+  /// Targets that are no leaf of the catalogue, so that no list can have them.
+  public private(set) var missingTargets = 0
 
   /// - Parameter cutoffs: list lengths K, rising and positive.
   public init(leaves: Int, cutoffs: [Int]) {
@@ -31,7 +33,11 @@ public struct RankingTally: Equatable, Sendable {
   public mutating func add(_ list: [Int32], target: Int32) {
     examples += 1
     let isLeaf = 0..<leaves
-    if isLeaf.contains(Int(target)), let rank = list.prefix(hits.count).firstIndex(of: target) { hits[rank] += 1 }
+    if !isLeaf.contains(Int(target)) {
+      missingTargets += 1
+    } else if let rank = list.prefix(hits.count).firstIndex(of: target) {
+      hits[rank] += 1
+    }
     for (rank, entry) in list.prefix(hits.count).enumerated() {
       guard isLeaf.contains(Int(entry)) else {
         invalid += 1

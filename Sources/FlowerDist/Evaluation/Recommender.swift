@@ -21,14 +21,9 @@ public struct Recommender {
   public func recommend(
     history: [String], count: Int, sampled: Bool, excludingHistory: Bool, seed: UInt64
   ) throws -> [Entry] {
-    guard history.isEmpty || catalogue.template.showsHistory else {
-      throw FlowerError(
-        .usage,
-        "--history: this model recommends the same to everybody: the prompt that it was trained with has no"
-          + " \(PromptTemplate.placeholder)")
-    }
-    let items = try history.map { try item(titled: $0) }
-    let excluded = excludingHistory ? Set(items.map { catalogue.tree.leafOfItem[Int($0)] }) : []
+    try catalogue.checkHistory(history)
+    let items = try history.map { try catalogue.item(titled: $0, option: "--history") }
+    let excluded = excludingHistory ? catalogue.tree.leaves(of: items) : []
     let logProbabilities = try evaluator.exact([catalogue.prompt(history: items).tokens])[0]
     guard let probabilities = Evaluator.renormalized(logProbabilities, excluding: excluded) else {
       throw FlowerError(.usage, "--exclude-history leaves no title of the catalogue")
@@ -44,14 +39,5 @@ public struct Recommender {
     }
     let titles = catalogue.leafTitles
     return leaves.map { Entry(title: titles[$0], probability: probabilities[$0]) }
-  }
-
-  private func item(titled title: String) throws -> Int32 {
-    let titles = catalogue.dataset.titles
-    if let index = titles.firstIndex(where: { $0.utf8.elementsEqual(title.utf8) }) { return Int32(index) }
-    let near = nearestKey(to: title, among: titles)
-    throw FlowerError(
-      .usage,
-      "--history: the catalogue has no title \(title.quoted)" + (near.map { "; did you mean \($0.quoted)?" } ?? ""))
   }
 }

@@ -11,12 +11,13 @@ public struct ServedModel {
   ///   - path: a model directory, a checkpoint, or a run (its best checkpoint, else its newest).
   ///   - directory: what ``modelDirectory(_:)`` makes of it, so that all ranks mean the same checkpoint.
   ///   - data: a dataset directory; `nil` takes the data that a run was trained on.
+  ///   - catalogue: a file with the titles that can be recommended; `nil` takes those of the data.
   ///   - host: the weights, if they have been read already.
   ///   - loadsScore: whether the preference score of the rewards is needed.
   ///   - scorePath: where its model or file is, instead of where training found it.
   public init(
-    path: String, directory: String? = nil, data: String?, host: HostWeights? = nil, loadsScore: Bool = true,
-    scorePath: String? = nil
+    path: String, directory: String? = nil, data: String?, catalogue file: String? = nil, host: HostWeights? = nil,
+    loadsScore: Bool = true, scorePath: String? = nil
   ) throws {
     self.path = try directory ?? Self.modelDirectory(path)
     let dataset = try Self.dataset(data, of: path)
@@ -31,13 +32,17 @@ public struct ServedModel {
       metadata.reward.scorePath = scorePath
     }
     self.metadata = metadata
+    let offered = try file.map { try OfferedTitles(contentsOf: $0) }
     catalogue = try Catalogue(
       dataset: dataset, tokenizer: model.tokenizer, prompt: metadata.prompt, terminator: metadata.terminator,
-      reward: metadata.reward, titleWeights: metadata.titleWeights, loadsScore: loadsScore)
+      reward: metadata.reward, titleWeights: metadata.titleWeights, loadsScore: loadsScore, offered: offered)
     transformer = model.transformer
-    notes =
-      dataset.digest == metadata.catalogueDigest
-      ? [] : ["note: \(dataset.name) is not the data that \(self.path) was trained on"]
+    var notes: [String] = []
+    if dataset.digest != metadata.catalogueDigest {
+      notes.append("note: \(dataset.name) is not the data that \(self.path) was trained on")
+    }
+    if let offered, let file { notes.append("note: \(file): \(offered.comparison(with: dataset.titles))") }
+    self.notes = notes
   }
 
   private static func dataset(_ data: String?, of path: String) throws -> Dataset {

@@ -8,18 +8,41 @@ public struct AuditReport: Equatable, Sendable {
   public var counts: [Double]
   /// With histories, the means over prompts of the divergence to the personal target; otherwise empty.
   public var perPrompt: [Metric]
+  /// `nil` in files of older versions.
+  public var groups: GroupMass?
+
+  /// How probability is spread over the popularity groups, the most popular first; each of shape [groups].
+  public struct GroupMass: Equatable, Sendable {
+    /// Shares of the model's distribution.
+    public var policy: [Double]
+    /// Shares of the target.
+    public var target: [Double]
+    /// Shares of the training histories.
+    public var training: [Double]
+    /// Where rewards are personal, shares of the mean over prompts of the personal target.
+    public var personal: [Double]?
+
+    public init(policy: [Double], target: [Double], training: [Double], personal: [Double]? = nil) {
+      self.policy = policy
+      self.target = target
+      self.training = training
+      self.personal = personal
+    }
+  }
 
   /// - Parameters:
   ///   - policy: the probability of each leaf; shape [leaves].
   ///   - target: the target weight of each leaf, in any unit; shape [leaves].
   public init(
-    policy: [Double], target: [Double], titles: [String], counts: [Double], perPrompt: [Metric] = []
+    policy: [Double], target: [Double], titles: [String], counts: [Double], perPrompt: [Metric] = [],
+    groups: GroupMass? = nil
   ) {
     precondition(titles.count == policy.count && counts.count == policy.count, "one title and count per leaf")
     metrics = DistributionMetrics(policy: policy, target: target)
     self.titles = titles
     self.counts = counts
     self.perPrompt = perPrompt
+    self.groups = groups
   }
 
   /// The numbers that are compared, by name.
@@ -34,6 +57,7 @@ public struct AuditReport: Equatable, Sendable {
   public var json: JSON {
     var members = summary.map { JSON.Member($0.name, JSON($0.value)) }
     if !perPrompt.isEmpty { members.append(JSON.Member("per_prompt", .array(perPrompt.map(\.json)))) }
+    if let groups { members.append(JSON.Member("group_mass", groups.json)) }
     members += [
       JSON.Member("policy", .array(metrics.policy.map { JSON($0) })),
       JSON.Member("target", .array(metrics.target.map { JSON($0) })),
@@ -70,16 +94,49 @@ public struct AuditReport: Equatable, Sendable {
       policy: policy, target: target, titles: titles, counts: counts,
       perPrompt: try perPrompt.enumerated().map {
         try Metric(json: $0.element, place: "\(file): per_prompt \($0.offset + 1)")
-      })
+      },
+      groups: try record.optional("group_mass", "an object") { try GroupMass(json: $0, place: "\(file): group_mass") })
+  }
+}
+
+extension AuditReport.GroupMass {
+  fileprivate var json: JSON {
+    var members = [("policy", policy), ("target", target), ("training", training)]
+    if let personal { members.append(("personal", personal)) }
+    return .object(members.map { name, shares in JSON.Member(name, .array(shares.map { JSON($0) })) })
+  }
+
+  fileprivate init(json: JSON, place: String) throws {
+    let record = try JSONRecord(json, place: place)
+    self.init(
+      policy: try record.doubles("policy"), target: try record.doubles("target"),
+      training: try record.doubles("training"), personal: record.has("personal") ? try record.doubles("personal") : nil)
+    guard ([target, training] + (personal.map { [$0] } ?? [])).allSatisfy({ $0.count == policy.count }) else {
+      throw FlowerError(.data, "\(place): expected as many groups everywhere")
+    }
+  }
+
+  /// A row for each group, in percent.
+  fileprivate var lines: [String] {
+    func percent(_ share: Double) -> String { NumberText.fixed(100 * share, decimals: 2) }
+    let rows = policy.indices.map { group in
+      let place = group == 0 ? " (most popular)" : group + 1 == policy.count ? " (least popular)" : ""
+      return ["\(group + 1)\(place)", percent(policy[group]), percent(target[group])]
+        + (personal.map { [percent($0[group])] } ?? []) + [percent(training[group])]
+    }
+    let header = ["popularity group", "fitted %", "target %"] + (personal == nil ? [] : ["personal target %"])
+    return TextTable(header: header + ["histories %"], rows: rows).lines
   }
 }
 
 extension AuditReport {
-  /// The divergences, and the titles whose probability is furthest from the target; at most 80 columns.
+  /// The divergences, the popularity groups, and the titles whose probability is furthest from the target; at most 80
+  /// columns.
   public var table: String {
     let divergences = summary + perPrompt.map { Metric("per prompt: \($0.name)", $0.value) }
     var lines = TextTable(header: ["measure", "value"], rows: divergences.map { [Metric.title($0.name), $0.text] })
       .lines
+    if let groups { lines += [""] + groups.lines }
     for (heading, deviations) in [
       ("most over-served", metrics.overserved(limit: 5)), ("most under-served", metrics.underserved(limit: 5)),
     ] {

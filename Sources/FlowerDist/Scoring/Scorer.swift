@@ -69,6 +69,7 @@ public struct Scorer {
   private func score(
     _ forest: Forest, following tokens: [Int32], top: Int
   ) throws -> (logProbabilities: [Double], best: [[(token: Int, logProbability: Double)]]) {
+    if tokens.isEmpty { return ([], []) }
     var readouts = Readouts()
     if top == 0 {
       for (query, token) in tokens.enumerated() {

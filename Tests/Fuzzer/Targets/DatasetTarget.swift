@@ -54,7 +54,7 @@ extension FuzzTarget {
     "title_counts.jsonl", "{\"title\":\"One\",\"count\":17}\n{\"title\":\"Two\",\"count\":0.5}\n")
 
   /// Damages a text of one object per line.
-  private static func mutateObjects(_ text: inout [UInt8], donor: [UInt8], _ random: inout FuzzRandom) {
+  static func mutateObjects(_ text: inout [UInt8], donor: [UInt8], _ random: inout FuzzRandom) {
     var lines = text.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false).map(Array.init)
     let index = random.below(lines.count)
     let other = Array(random.pick(donor.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)))
