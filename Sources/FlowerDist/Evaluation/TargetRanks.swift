@@ -72,7 +72,8 @@ public struct TargetRanks: Equatable, Sendable {
     var left = ranks.count
     for size in users where left >= 0 { left = size <= left ? left - size : -1 }
     guard left == 0 else {
-      throw FlowerError(.data, "\(place): 'users': expected sizes that add up to the \(ranks.count) examples of 'ranks'")
+      throw FlowerError(
+        .data, "\(place): 'users': expected sizes that add up to the \(ranks.count) examples of 'ranks'")
     }
   }
 }

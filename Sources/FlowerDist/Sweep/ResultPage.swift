@@ -1,0 +1,52 @@
+/// All rows in a directory and in those below it, a section for each directory that has some.
+public struct ResultPage: Sendable {
+  struct Section: Sendable {
+    /// The directory's path below the page's; empty for that itself.
+    var name: String
+    var table: ResultTable
+    var comparison: MethodComparison?
+  }
+
+  let sections: [Section]
+
+  /// - Parameter compare: two methods whose differences are shown instead of the tables, in the sections that have
+  ///   both; or none.
+  /// - Throws: `FlowerError` if there is no row, or no section has the methods.
+  public init(_ directory: String, compare: [String] = []) throws {
+    var sections = try Self.sections(directory, name: "")
+    guard !sections.isEmpty else {
+      throw FlowerError(.data, "\(directory): expected rows of sweeps (.json) in it, or in directories in it")
+    }
+    if compare.count == 2 {
+      var failure: FlowerError?
+      sections = sections.compactMap { section in
+        var section = section
+        do {
+          section.comparison = try MethodComparison(section.table, compare[0], compare[1])
+          return section
+        } catch {
+          failure = error as? FlowerError ?? failure
+          return nil
+        }
+      }
+      if let failure, sections.isEmpty { throw failure }
+    }
+    self.sections = sections
+  }
+
+  private static func sections(_ directory: String, name: String) throws -> [Section] {
+    let rows = try ResultRow.rows(in: directory)
+    var sections = rows.isEmpty ? [] : [Section(name: name, table: ResultTable(rows))]
+    for inner in try Directory.names(in: directory) where Directory.isDirectory("\(directory)/\(inner)") {
+      sections += try Self.sections("\(directory)/\(inner)", name: name.isEmpty ? inner : "\(name)/\(inner)")
+    }
+    return sections
+  }
+
+  public var markdown: String {
+    sections.map { section in
+      let title = section.name.isEmpty ? "" : "## \(section.name)\n\n"
+      return title + (section.comparison?.text ?? section.table.markdown())
+    }.joined(separator: "\n")
+  }
+}
