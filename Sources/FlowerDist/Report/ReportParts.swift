@@ -58,7 +58,7 @@ extension ReportPage {
   }
 
   /// The items furthest from their target, folded away.
-  func deviations(of run: RunRecord, _ audit: AuditReport) -> String {
+  func deviations(of method: String, _ audit: AuditReport) -> String {
     let row = { (kind: String, item: DistributionMetrics.Deviation) in
       let cells = [kind, NumberText.short(item.target), NumberText.short(item.policy)].map { "<td>\($0)</td>" }
       return "<tr><td class=\"text\">\(HTML.escape(audit.titles[item.leaf]))</td>\(cells.joined())</tr>"
@@ -68,7 +68,7 @@ extension ReportPage {
       + audit.metrics.underserved(limit: 5).map { row("too seldom", $0) }
     guard !rows.isEmpty else { return "" }
     return """
-      <details><summary>Items furthest from their target: \(HTML.escape(run.name))</summary>
+      <details><summary>Items furthest from their target: \(HTML.escape(method))</summary>
       \(table(["title", "generated", "target", "model"], rows))</details>
       """
   }

@@ -22,7 +22,7 @@ public struct ResultPage: Sendable {
       sections = sections.compactMap { section in
         var section = section
         do {
-          section.comparison = try MethodComparison(section.table, compare[0], compare[1])
+          section.comparison = try section.table.comparison(compare[0], compare[1])
           return section
         } catch {
           failure = error as? FlowerError ?? failure

@@ -207,7 +207,8 @@ extension ResultTable {
     return parts.joined(separator: "\n\n") + "\n"
   }
 
-  private func notes(selection mark: String) -> [String] {
+  /// What the tables do not say themselves.
+  func notes(selection mark: String) -> [String] {
     var lines: [String] = []
     if groups.contains(where: { $0.rows.count > 1 }) { lines.append("Mean ± half a 95 % interval over the seeds.") }
     if selects {
