@@ -3,7 +3,8 @@ import FlowerDist
 
 struct MakeReport: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "report", abstract: "Tables and a page, report.html, of runs or of the rows of sweeps.",
+    commandName: "report",
+    abstract: "Tables and a page, report.html, of runs or of the rows of sweeps.",
     discussion: """
       Of run directories: a table, and report.html and report.json. Of a
       sweep's directory: of its runs that are measured on the test split.
@@ -19,7 +20,8 @@ struct MakeReport: ParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "Where report.html and report.json go; the first of the directories unless given.", valueName: "dir"))
+      "Where report.html and report.json go; the first of the directories unless given.",
+      valueName: "dir"))
   var output: String?
 
   @Option(help: ArgumentHelp("Print the tables of these rows.", valueName: "dir"))
@@ -27,8 +29,14 @@ struct MakeReport: ParsableCommand {
 
   @Option(
     parsing: .upToNextOption,
-    help: ArgumentHelp("With --results: what A has over B, by their names in the tables.", valueName: "A B"))
+    help: ArgumentHelp(
+      "With --results: what A has over B, by their names in the tables.", valueName: "A B"))
   var compare: [String] = []
+
+  @Option(
+    help: ArgumentHelp("With --results: what selects on the validation split.", valueName: "metric")
+  )
+  var select: String?
 
   @Option(help: ArgumentHelp("Write event files for TensorBoard here too.", valueName: "dir"))
   var tensorboard: String?
@@ -40,6 +48,7 @@ struct MakeReport: ParsableCommand {
     if results != nil, output != nil || tensorboard != nil {
       throw ValidationError("--output and --tensorboard are for run directories")
     }
+    if results == nil, select != nil { throw ValidationError("--select goes with --results") }
     guard compare.isEmpty || (compare.count == 2 && results != nil) else {
       throw ValidationError("--compare: expected the names of two methods, and --results")
     }
@@ -49,7 +58,10 @@ struct MakeReport: ParsableCommand {
     let ranks = try Ranks.join()
     try ranks.together {
       guard ranks.isRoot else { return }
-      if let results { return print(try ResultPage(results, compare: compare).markdown, terminator: "") }
+      if let results {
+        return print(
+          try ResultPage(results, compare: compare, select: select).markdown, terminator: "")
+      }
       let report = try Report.build(runs: runs)
       let directory = output ?? runs[0]
       try report.write(to: directory)

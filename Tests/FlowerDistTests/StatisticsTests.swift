@@ -4,11 +4,12 @@ import Testing
 @testable import FlowerDist
 
 @Suite struct StatisticsTests {
-  /// Printed tables, and tan(0.475 π), √(2 · 0.95² / (1 - 0.95²)) in closed form for 1 and 2 degrees of freedom.
-  @Test(arguments: [
-    (1, tan(0.475 * .pi)), (2, (2 * 0.9025 / 0.0975).squareRoot()), (4, 2.7764451), (10, 2.2281389), (30, 2.0422725),
-    (1e9, 1.9599640),
-  ])
+  /// Printed tables; tan(0.475 π) for one degree of freedom.
+  @Test(
+    arguments: [
+      (1, tan(0.475 * Double.pi)), (2, 4.3026527), (4, 2.7764451), (10, 2.2281389), (30, 2.0422725),
+      (1e5, 1.9599877),
+    ] as [(Double, Double)])
   func quantilesOfStudent(degrees: Double, expected: Double) {
     #expect(abs(StudentT.quantile(0.975, degrees: degrees) - expected) < 1e-7)
     #expect(abs(StudentT.cumulative(expected, degrees: degrees) - 0.975) < 1e-8)
@@ -24,7 +25,7 @@ import Testing
     let interval = MeanInterval([0.1, 0.2, 0.3])
     #expect(abs(interval.mean - 0.2) < 1e-15)
     // t of 2 degrees times s / √3 with s = 0.1.
-    #expect(abs((interval.halfWidth ?? 0) - 4.302652729749464 * 0.1 / 3.0.squareRoot()) < 1e-9)
+    #expect(abs((interval.halfWidth ?? 0) - 4.3026527297 * 0.1 / 3.0.squareRoot()) < 1e-9)
     #expect(!interval.excludesZero || interval.mean > interval.halfWidth ?? 0)
     #expect(MeanInterval([5]).halfWidth == nil && !MeanInterval([5]).excludesZero)
   }

@@ -60,7 +60,9 @@ private struct Protobuf {
     bytes += littleEndian(value.bitPattern)
   }
 
+  /// Zero is left out, as in proto3.
   mutating func integer(_ field: UInt64, _ value: Int) {
+    if value == 0 { return }
     begin(field, .varint)
     varint(UInt64(bitPattern: Int64(value)))
   }

@@ -69,7 +69,9 @@ struct ReportPage {
     for name in ["hr@10", "dgu@10", "coverage@10"] {
       let rows = report.rows(.topK).filter { !$0.isReference }
       let styles = figures.styles(of: rows)
-      let entries = zip(rows, styles).compactMap { row, style in row[name].map { (row.name, $0, style) } }
+      let entries = zip(rows, styles).compactMap { row, style in
+        row[name].map { (row.name, $0, style) }
+      }
       if let tile = tile(entries) { tiles.append(tile) }
     }
     let fits = report.audits.compactMap { entry in
@@ -87,7 +89,8 @@ struct ReportPage {
       better == .higher ? $0.metric.value > $1.metric.value : $0.metric.value < $1.metric.value
     }
     guard let best = sorted.first else { return nil }
-    let others = sorted.dropFirst().prefix(3).map { "\($0.name) \($0.metric.text)" }.joined(separator: " · ")
+    let others = sorted.dropFirst().prefix(3).map { "\($0.name) \($0.metric.text)" }.joined(
+      separator: " · ")
     let versus = others.isEmpty ? "" : "<div class=\"what\">\(HTML.escape(others))</div>"
     return """
       <div class="tile"><div class="what">\(HTML.escape(Metric.title(best.metric.name)))\
@@ -104,7 +107,8 @@ struct ReportPage {
       let rows = report.rows(lists)
       guard !rows.isEmpty else { continue }
       let main = [
-        "hr@5", "hr@10", "ndcg@10", "dgu@10", "mgu@10", "entropy@10", "ttr@10", "coverage@10", "gini@10",
+        "hr@5", "hr@10", "ndcg@10", "dgu@10", "mgu@10", "entropy@10", "ttr@10", "coverage@10",
+        "gini@10",
       ].filter { name in rows.contains { $0[name] != nil } }
       let kind = lists == .topK ? "the K most probable items" : "K items sampled from the policy"
       parts.append(
@@ -118,7 +122,9 @@ struct ReportPage {
       let charts = [figures.tradeOff(lists), figures.groupShares(lists)].compactMap { $0 }
       if !charts.isEmpty {
         let legend =
-          zip(rows, figures.styles(of: rows)).map { ($0.name, $1, false) } + [("training histories", .target, true)]
+          zip(rows, figures.styles(of: rows)).map { ($0.name, $1, false) } + [
+            ("training histories", .target, true)
+          ]
         parts.append(
           figure(
             charts, legend: legend,
@@ -153,7 +159,8 @@ struct ReportPage {
       let cells = metrics.map { metric -> String in
         guard let difference = comparison[metric] else { return "<td>–</td>" }
         let shown =
-          difference.interval.excludesZero ? "<strong>\(difference.number)</strong>" : difference.number
+          difference.interval.excludesZero
+          ? "<strong>\(difference.number)</strong>" : difference.number
         return "<td>\(shown)\(difference.range.map { "<small>\($0)</small>" } ?? "")</td>"
       }
       return "<tr><td>\(HTML.escape(comparison.first))</td>\(cells.joined())</tr>"
@@ -176,10 +183,15 @@ struct ReportPage {
     let names = rows.reduce(into: [String]()) { names, row in
       for metric in row.metrics where !names.contains(metric.name) { names.append(metric.name) }
     }
-    let targets = Set(audits.map { NumberText.short($0.audit.metrics.effectiveTargetItems, digits: 4) })
-    let goal = targets.count == 1 ? " A perfect fit has the target's \(targets.first ?? "") effective items." : ""
+    let targets = Set(
+      audits.map { NumberText.short($0.audit.metrics.effectiveTargetItems, digits: 4) })
+    let goal =
+      targets.count == 1
+      ? " A perfect fit has the target's \(targets.first ?? "") effective items." : ""
     let legend: [(String, Chart.Style, Bool)] =
-      audits.map { ($0.method.name, report.style(of: $0.method), false) } + [("target", .target, true)]
+      audits.map { ($0.method.name, report.style(of: $0.method), false) } + [
+        ("target", .target, true)
+      ]
     return """
       <h2>Fitted distribution</h2>
       <p class="lead">The probability of every item, computed exactly, against the target that was trained for. \
@@ -194,22 +206,29 @@ struct ReportPage {
     let most = report.audits.map(\.audit.titles.count).max() ?? 0
     let thinned =
       most > ReportFigures.mostItems
-      ? " Of \(NumberText.grouped(Double(most))) items the head and an even selection of the tail are shown." : ""
-    return "Each point is an item; on the line it is generated exactly as often as it should be, above it too often, "
+      ? " Of \(NumberText.grouped(Double(most))) items the head and an even selection of the tail are shown."
+      : ""
+    return
+      "Each point is an item; on the line it is generated exactly as often as it should be, above it too often, "
       + "below it too seldom. Points on the floor are at or below it.\(thinned)"
   }
 
   /// What validation said of all settings of a sweep.
   private var sweeps: String {
-    report.sweeps.map { sweep in
-      let block = sweep.table.blocks(columns: ResultTable.columns, lists: [.topK])[0]
+    report.sweeps.compactMap { sweep -> String? in
+      guard let block = sweep.table.blocks(columns: ResultTable.columns, lists: [.topK]).first
+      else { return nil }
       let rows = block.rows.map { row in
-        let cells = row.cells.map { "<td>\($0.isBest ? "<b>\(HTML.escape($0.text))</b>" : HTML.escape($0.text))</td>" }
+        let cells = row.cells.map {
+          "<td>\($0.isBest ? "<b>\(HTML.escape($0.text))</b>" : HTML.escape($0.text))</td>"
+        }
         let mark = row.isSelected ? " <small>selected</small>" : ""
         return
           "<tr\(row.isReference ? " class=\"ref\"" : "")><td>\(HTML.escape(row.name))\(mark)</td>\(cells.joined())</tr>"
       }
-      let notes = sweep.table.notes(selection: "").map { "<p class=\"lead\">\(HTML.escape($0))</p>" }
+      let notes = sweep.table.notes(selection: "").map {
+        "<p class=\"lead\">\(HTML.escape($0))</p>"
+      }
       return """
         <h2>Sweep \(HTML.escape(sweep.name)): \(HTML.escape(block.title))</h2>
         \(notes.joined(separator: "\n"))
@@ -225,7 +244,8 @@ struct ReportPage {
       "<tr>" + report.costs(of: run).map { "<td>\(HTML.escape($0))</td>" }.joined() + "</tr>"
     }
     let blocks = [
-      (RunRecord.Task.nextItem, "Next items"), (.distribution, "Distribution"), (.unknown, "Not evaluated"),
+      (RunRecord.Task.nextItem, "Next items"), (.distribution, "Distribution"),
+      (.unknown, "Not evaluated"),
     ].compactMap { task, title -> String? in
       let methods = report.methods.filter { $0.task == task && !$0.first.steps.isEmpty }
       let charts = figures.training(of: methods)
@@ -233,7 +253,8 @@ struct ReportPage {
       let which = report.hasSeeds ? " Of each method's first run." : ""
       return figure(
         charts, legend: methods.map { ($0.name, report.style(of: $0), true) },
-        caption: "\(title): loss by training step, smoothed, with every step's value behind.\(which)")
+        caption:
+          "\(title): loss by training step, smoothed, with every step's value behind.\(which)")
     }
     return """
       <h2>Training</h2>
@@ -246,7 +267,9 @@ struct ReportPage {
   private var recipes: String {
     let methods = report.methods.filter { $0.first.recipe != nil }
     guard !methods.isEmpty else { return "" }
-    let lines = methods.map { ($0.first.recipe ?? "").split(whereSeparator: \.isNewline).map(String.init) }
+    let lines = methods.map {
+      ($0.first.recipe ?? "").split(whereSeparator: \.isNewline).map(String.init)
+    }
     let blocks = zip(methods, lines).enumerated().map { index, entry -> String in
       let others = lines.indices.filter { $0 != index }.map { Set(lines[$0]) }
       let text = entry.1.map { line -> String in
@@ -261,14 +284,17 @@ struct ReportPage {
         <pre>\(text.joined(separator: "\n"))</pre></details>
         """
     }
-    let hint = methods.count > 1 ? "<p class=\"lead\">Lines that another method does not have are marked.</p>" : ""
+    let hint =
+      methods.count > 1
+      ? "<p class=\"lead\">Lines that another method does not have are marked.</p>" : ""
     return "<h2>Recipes and environment</h2>\n\(hint)\n\(blocks.joined(separator: "\n"))"
   }
 
   private var footer: String {
     let lines = report.runs.flatMap { run in run.missing.map { "\(run.name): \($0)" } }
     return lines.isEmpty
-      ? "" : "<footer>\n\(lines.map { "<p>\(HTML.escape($0))</p>" }.joined(separator: "\n"))\n</footer>"
+      ? ""
+      : "<footer>\n\(lines.map { "<p>\(HTML.escape($0))</p>" }.joined(separator: "\n"))\n</footer>"
   }
 }
 

@@ -14,7 +14,9 @@ final class DirectoryLock {
       // Some network file systems have no locks; one process at a time is then the user's to see to.
       if errno == ENOLCK || errno == EOPNOTSUPP { return }
       throw FlowerError(
-        .usage, "\(directory): another process is working on this sweep; wait for it, or give another --name")
+        .usage,
+        "\(directory): another process is working on this sweep; wait for it, or give another --name"
+      )
     }
   }
 

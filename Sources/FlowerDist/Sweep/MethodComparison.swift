@@ -38,7 +38,9 @@ public struct MethodComparison: Sendable {
   public let seeds: Int
   public let differences: [Difference]
 
-  static let metrics = ["ndcg@10", "hr@10", "dgu@10", "mgu@10", "entropy@10", "ttr@10", "coverage@10"]
+  static let metrics = [
+    "ndcg@10", "hr@10", "dgu@10", "mgu@10", "entropy@10", "ttr@10", "coverage@10",
+  ]
 
   public subscript(metric: String) -> Difference? { differences.first { $0.metric == metric } }
 
@@ -51,7 +53,9 @@ public struct MethodComparison: Sendable {
   init(_ first: Method, _ second: Method, _ split: Dataset.Split) throws {
     (self.first, self.second, self.split) = (first.name, second.name, split)
     let names = "\(first.name) and \(second.name)"
-    let common = first.seeds.map { seeds in second.seeds.map { seeds.intersection($0) } ?? seeds } ?? second.seeds
+    let common =
+      first.seeds.map { seeds in second.seeds.map { seeds.intersection($0) } ?? seeds }
+      ?? second.seeds
     let seeds: [UInt64?] = common.map { $0.sorted() } ?? [nil]
     let pairs = seeds.compactMap { seed in
       first.report(seed).flatMap { a in second.report(seed).map { b in (a, b) } }
@@ -65,7 +69,9 @@ public struct MethodComparison: Sendable {
         let paired = PairedDifference(gains.differences, users: gains.users)
         return Difference(metric: metric, interval: paired.interval, users: paired.users)
       }
-      let values = pairs.compactMap { a, b in a[metric].flatMap { a in b[metric].map { a.value - $0.value } } }
+      let values = pairs.compactMap { a, b in
+        a[metric].flatMap { a in b[metric].map { a.value - $0.value } }
+      }
       guard values.count == pairs.count else { return nil }
       return Difference(metric: metric, interval: MeanInterval(values), users: nil)
     }
@@ -79,11 +85,14 @@ public struct MethodComparison: Sendable {
     var differences: [[Double]] = []
     var users: [Int] = []
     for (a, b) in pairs {
-      guard let a = a.targets, let b = b.targets, let gains = a.gains(metric), let others = b.gains(metric) else {
+      guard let a = a.targets, let b = b.targets, let gains = a.gains(metric),
+        let others = b.gains(metric)
+      else {
         return nil
       }
       guard a.users == b.users, users.isEmpty || users == a.users, !a.ranks.isEmpty else {
-        throw FlowerError(.data, "\(names): expected methods that were measured on the same examples")
+        throw FlowerError(
+          .data, "\(names): expected methods that were measured on the same examples")
       }
       users = a.users
       differences.append(zip(gains, others).map { $0 - $1 })
@@ -104,7 +113,8 @@ extension ResultTable {
         return try MethodComparison(a, b, split)
       }
     }
-    throw FlowerError(.data, "\(first) and \(second): expected methods that were measured on the same split")
+    throw FlowerError(
+      .data, "\(first) and \(second): expected methods that were measured on the same split")
   }
 
   private func method(_ name: String, _ split: Dataset.Split) throws -> MethodComparison.Method? {
@@ -116,7 +126,9 @@ extension ResultTable {
     if let reference = references(split, .topK).first(where: { $0.name == name }) {
       return .init(name: name, lists: .fixed(reference))
     }
-    let known = groups.map(\.name) + [Dataset.Split.valid, .test].flatMap { references($0, .topK).map(\.name) }
+    let known =
+      groups.map(\.name)
+      + [Dataset.Split.valid, .test].flatMap { references($0, .topK).map(\.name) }
     if known.contains(name) { return nil }
     let near = nearestKey(to: name, among: known).map { "; did you mean \($0.quoted)?" } ?? ""
     throw FlowerError(.usage, "\(name.quoted): expected the name of a method in the table\(near)")
@@ -136,11 +148,13 @@ extension MethodComparison {
   public var text: String {
     let rows = differences.map { difference -> [String] in
       let count = "\(seeds) \(seeds == 1 ? "seed" : "seeds")"
-      let over = (difference.users.map { "\(NumberText.grouped(Double($0))) users × " } ?? "") + count
+      let over =
+        (difference.users.map { "\(NumberText.grouped(Double($0))) users × " } ?? "") + count
       return [Metric.title(difference.metric), difference.value, difference.range ?? "–", over]
     }
     let table = TextTable(header: ["metric", "difference ", "95 % interval", "over"], rows: rows)
-    let heading = "\(TextTable.printable(first)) minus \(TextTable.printable(second)), \(split.rawValue) split"
+    let heading =
+      "\(TextTable.printable(first)) minus \(TextTable.printable(second)), \(split.rawValue) split"
     return "\(heading)\n\n\(table.lines.joined(separator: "\n"))\n"
   }
 
@@ -156,7 +170,8 @@ extension MethodComparison {
     }
     let header = ["method", "split"] + shown.flatMap { ["Δ \(Metric.title($0)) ", "95 %"] }
     let table = TextTable(header: header, rows: rows, width: 110)
-    return "Difference from \(TextTable.printable(second)) (* where zero is outside the interval)\n\n"
+    return
+      "Difference from \(TextTable.printable(second)) (* where zero is outside the interval)\n\n"
       + table.lines.joined(separator: "\n") + "\n"
   }
 }

@@ -23,7 +23,9 @@ public struct PairedDifference: Equatable, Sendable {
   ///   - differences: what the first method gains over the second; shape [seeds][examples], neither empty.
   ///   - users: number of examples of each user, in their order; shape [users].
   init(_ differences: [[Double]], users: [Int]) {
-    precondition(!differences.isEmpty && differences.allSatisfy { $0.count == users.reduce(0, +) && !$0.isEmpty })
+    precondition(
+      !differences.isEmpty
+        && differences.allSatisfy { $0.count == users.reduce(0, +) && !$0.isEmpty })
     self.users = users.count
     seeds = differences.count
     let n = Double(differences[0].count)
@@ -58,7 +60,8 @@ public struct PairedDifference: Equatable, Sendable {
       if ofSeeds > ofBoth {
         variance = ofUsers + ofSeeds - ofBoth
         let spread =
-          ofUsers * ofUsers / (u - 1) + ofSeeds * ofSeeds / (s - 1) + ofBoth * ofBoth / ((u - 1) * (s - 1))
+          ofUsers * ofUsers / (u - 1) + ofSeeds * ofSeeds / (s - 1) + ofBoth * ofBoth
+          / ((u - 1) * (s - 1))
         degrees = max(variance * variance / spread, 1)
       }
     }

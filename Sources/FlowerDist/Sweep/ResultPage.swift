@@ -9,13 +9,16 @@ public struct ResultPage: Sendable {
 
   let sections: [Section]
 
-  /// - Parameter compare: two methods whose differences are shown instead of the tables, in the sections that have
-  ///   both; or none.
+  /// - Parameters:
+  ///   - directory: of rows and of directories of rows, or a sweep's.
+  ///   - compare: two methods whose differences are shown instead of the tables, in the sections that have both; or none.
+  ///   - select: the metric that selects on the validation split, if it is not the usual one.
   /// - Throws: `FlowerError` if there is no row, or no section has the methods.
-  public init(_ directory: String, compare: [String] = []) throws {
-    var sections = try Self.sections(directory, name: "")
+  public init(_ directory: String, compare: [String] = [], select: String? = nil) throws {
+    var sections = try Self.sections(directory, name: "", select)
     guard !sections.isEmpty else {
-      throw FlowerError(.data, "\(directory): expected rows of sweeps (.json) in it, or in directories in it")
+      throw FlowerError(
+        .data, "\(directory): expected rows of sweeps (.json) in it, or in directories in it")
     }
     if compare.count == 2 {
       var failure: FlowerError?
@@ -34,11 +37,19 @@ public struct ResultPage: Sendable {
     self.sections = sections
   }
 
-  private static func sections(_ directory: String, name: String) throws -> [Section] {
-    let rows = try ResultRow.rows(in: directory)
-    var sections = rows.isEmpty ? [] : [Section(name: name, table: ResultTable(rows))]
-    for inner in try Directory.names(in: directory) where Directory.isDirectory("\(directory)/\(inner)") {
-      sections += try Self.sections("\(directory)/\(inner)", name: name.isEmpty ? inner : "\(name)/\(inner)")
+  private static func sections(_ directory: String, name: String, _ select: String?) throws
+    -> [Section]
+  {
+    let results = "\(directory)/results"
+    let isSweep = Directory.isDirectory(results)
+    let rows = try ResultRow.rows(in: isSweep ? results : directory)
+    var sections =
+      rows.isEmpty ? [] : [Section(name: name, table: ResultTable(rows, select: select))]
+    // What else a sweep's directory has are runs.
+    for inner in try isSweep ? [] : Directory.names(in: directory)
+    where Directory.isDirectory("\(directory)/\(inner)") {
+      sections += try Self.sections(
+        "\(directory)/\(inner)", name: name.isEmpty ? inner : "\(name)/\(inner)", select)
     }
     return sections
   }

@@ -26,7 +26,9 @@ public struct ResultRow: Equatable, Sendable {
     /// The model's lists, then references.
     public var rows: [EvaluationReport]
 
-    public init(split: Dataset.Split, rows: [EvaluationReport]) { (self.split, self.rows) = (split, rows) }
+    public init(split: Dataset.Split, rows: [EvaluationReport]) {
+      (self.split, self.rows) = (split, rows)
+    }
 
     /// The model's lists of a kind.
     public func model(_ lists: EvaluationReport.Lists) -> EvaluationReport? {
@@ -69,7 +71,9 @@ public struct ResultRow: Equatable, Sendable {
 
   public subscript(split: Dataset.Split) -> Evaluation? { evaluations.first { $0.split == split } }
 
-  public static func == (a: ResultRow, b: ResultRow) -> Bool { a.json.serialized() == b.json.serialized() }
+  public static func == (a: ResultRow, b: ResultRow) -> Bool {
+    a.json.serialized() == b.json.serialized()
+  }
 }
 
 // MARK: - The recipe
@@ -84,20 +88,27 @@ extension ResultRow {
 
   private static func differences(_ recipe: Recipe) -> [Value] {
     let standard = Recipe()
-    return RecipeField.all.filter { !outside.contains($0.key) && $0.yaml(recipe) != $0.yaml(standard) }
-      .map { Value(key: $0.key, value: $0.yaml(recipe)) }
+    return RecipeField.all.filter {
+      !outside.contains($0.key) && $0.yaml(recipe) != $0.yaml(standard)
+    }
+    .map { Value(key: $0.key, value: $0.yaml(recipe)) }
   }
 
-  private static func isMeasuring(_ value: Value) -> Bool { value.key.prefix { $0 != "." } == measuring }
+  private static func isMeasuring(_ value: Value) -> Bool {
+    value.key.prefix { $0 != "." } == measuring
+  }
 
   /// What was trained otherwise, in words; empty if the row is of this recipe.
   func differences(from recipe: Recipe) -> [String] {
     let wanted = Self.differences(recipe)
     let keys = RecipeField.all.map(\.key).filter { key in
-      let values = [self.recipe, wanted].map { list in list.first { $0.key == key && !Self.isMeasuring($0) }?.value }
+      let values = [self.recipe, wanted].map { list in
+        list.first { $0.key == key && !Self.isMeasuring($0) }?.value
+      }
       return values[0] != values[1]
     }
-    return keys.map { key in "\(key) \(self.recipe.first { $0.key == key }?.value ?? "by default")" }
+    return keys.map { key in "\(key) \(self.recipe.first { $0.key == key }?.value ?? "by default")"
+    }
   }
 
   /// Whether its metrics are those that the recipe asks for.
@@ -148,13 +159,16 @@ extension ResultRow {
     let record = try JSONRecord(json, place: file)
     let version = try record.count("format_version")
     guard version == Self.formatVersion else {
-      throw FlowerError(.data, "\(file): 'format_version': expected \(Self.formatVersion), found \(version)")
+      throw FlowerError(
+        .data, "\(file): 'format_version': expected \(Self.formatVersion), found \(version)")
     }
     func values(_ key: String) throws -> [Value] {
       try record.required(key, "an object", \.object).map { member in
         guard let text = member.value.string else {
           throw FlowerError(
-            .data, "\(file): '\(key)': \(member.key.quoted): expected a string, found \(member.value.kind)")
+            .data,
+            "\(file): '\(key)': \(member.key.quoted): expected a string, found \(member.value.kind)"
+          )
         }
         return Value(key: member.key, value: text)
       }
@@ -165,7 +179,9 @@ extension ResultRow {
       guard case .number(let text) = json else { return nil }
       return UInt64(text)
     }
-    status = try record.required("status", Status.allCases.map(\.rawValue).joined(separator: " or ")) {
+    status = try record.required(
+      "status", Status.allCases.map(\.rawValue).joined(separator: " or ")
+    ) {
       $0.string.flatMap(Status.init(rawValue:))
     }
     message = try record.optional("message", "a string", \.string)
@@ -179,11 +195,13 @@ extension ResultRow {
     environment = try record.optional("environment", "an object") { $0 } ?? .null
     evaluations = try (record.optional("evaluation", "an object", \.object) ?? []).map { member in
       guard let split = Dataset.Split(rawValue: member.key) else {
-        throw FlowerError(.data, "\(file): 'evaluation': expected train, valid or test, found \(member.key.quoted)")
+        throw FlowerError(
+          .data, "\(file): 'evaluation': expected train, valid or test, found \(member.key.quoted)")
       }
       return Evaluation(
         split: split,
-        rows: try EvaluationReport.rows(json: member.value, file: "\(file): evaluation of \(split.rawValue)"))
+        rows: try EvaluationReport.rows(
+          json: member.value, file: "\(file): evaluation of \(split.rawValue)"))
     }
     audit = try (record.optional("audit", "an array", \.array) ?? []).enumerated().map {
       try Metric(json: $0.element, place: "\(file): audit \($0.offset + 1)")

@@ -11,7 +11,9 @@ public struct ResultTable: Sendable {
 
     /// A metric of the best lists on a split (or, without histories, of the exact distribution) over the seeds; `nil` if
     /// a row lacks it.
-    public func mean(_ metric: String, _ split: Dataset.Split, _ lists: EvaluationReport.Lists = .topK)
+    public func mean(
+      _ metric: String, _ split: Dataset.Split, _ lists: EvaluationReport.Lists = .topK
+    )
       -> MeanInterval?
     {
       let values = rows.map { row in
@@ -22,7 +24,9 @@ public struct ResultTable: Sendable {
     }
 
     /// What a training took, on average.
-    var seconds: Double? { rows.isEmpty ? nil : rows.reduce(0) { $0 + $1.seconds } / Double(rows.count) }
+    var seconds: Double? {
+      rows.isEmpty ? nil : rows.reduce(0) { $0 + $1.seconds } / Double(rows.count)
+    }
   }
 
   /// In the order of the rows.
@@ -38,10 +42,15 @@ public struct ResultTable: Sendable {
         groups.firstIndex { $0.setting == row.setting }
         ?? {
           let isShort = recipes.count == 1 && !row.setting.values.isEmpty
-          groups.append(Group(setting: row.setting, name: isShort ? row.setting.valueText : row.setting.text))
+          groups.append(
+            Group(setting: row.setting, name: isShort ? row.setting.valueText : row.setting.text))
           return groups.count - 1
         }()
-      if row.status == .diverged { groups[index].diverged.append(row) } else { groups[index].rows.append(row) }
+      if row.status == .diverged {
+        groups[index].diverged.append(row)
+      } else {
+        groups[index].rows.append(row)
+      }
     }
     self.groups = groups
     self.select = select ?? (rows.contains { !$0.audit.isEmpty } ? "total_variation" : "ndcg@10")
@@ -102,9 +111,11 @@ extension ResultTable {
     if isDistribution { return [block("Exact distribution", Self.auditColumns, .valid, .topK)] }
     return [Dataset.Split.valid, .test].flatMap { split in
       kinds.compactMap { lists in
-        guard let first = groups.lazy.flatMap(\.rows).compactMap({ $0[split]?.model(lists) }).first else { return nil }
+        guard let first = groups.lazy.flatMap(\.rows).compactMap({ $0[split]?.model(lists) }).first
+        else { return nil }
         let name = split == .valid ? "Validation" : "Test"
-        let title = "\(name), \(lists.title) lists of \(NumberText.grouped(Double(first.examples))) examples"
+        let title =
+          "\(name), \(lists.title) lists of \(NumberText.grouped(Double(first.examples))) examples"
         return block(title, columns, split, lists)
       }
     }
@@ -114,33 +125,40 @@ extension ResultTable {
     _ title: String, _ columns: [String], _ split: Dataset.Split, _ lists: EvaluationReport.Lists
   ) -> Block {
     let selected = selects ? selected : []
-    var rows = groups.compactMap { group -> Block.Row? in
-      let means = columns.map { group.mean($0, split, lists) }
-      guard means.contains(where: { $0 != nil }) || split == .valid else { return nil }
-      var cells = zip(columns, means).map { name, mean in Block.Cell(text: mean.map { Self.text(name, $0) } ?? "–") }
-      cells.append(Block.Cell(text: Self.count(group)))
-      cells.append(Block.Cell(text: group.seconds.map { NumberText.short($0) } ?? "–"))
-      return Block.Row(name: group.name, cells: cells, isSelected: selected.contains(group.setting))
+    let measured = groups.map { group in
+      (group: group, means: columns.map { group.mean($0, split, lists) })
     }
-    for (index, name) in columns.enumerated() {
-      guard let better = Metric.better(name) else { continue }
-      let values = rows.indices.filter { rows[$0].cells[index].text != "–" }
-      let shown = groups.filter { group in rows.contains { $0.name == group.name } }
-      let means = shown.map { $0.mean(name, split, lists)?.mean }
-      let known = means.compactMap { $0 }
-      guard values.count > 1, let best = better == .higher ? known.max() : known.min() else { continue }
-      // What is printed alike is alike.
-      let text = Metric(name, best).text
-      guard known.contains(where: { Metric(name, $0).text != text }) else { continue }
-      for (row, mean) in means.enumerated() where mean.map({ Metric(name, $0).text == text }) ?? false {
-        rows[row].cells[index].isBest = true
+    let best = columns.indices.map { column in
+      Self.best(columns[column], of: measured.compactMap { $0.means[column]?.mean })
+    }
+    var rows = measured.compactMap { group, means -> Block.Row? in
+      // Settings that were not selected are not missing from the test split.
+      if split == .test, means.allSatisfy({ $0 == nil }) { return nil }
+      let cells = columns.indices.map { column -> Block.Cell in
+        guard let mean = means[column] else { return Block.Cell(text: "–") }
+        let name = columns[column]
+        return Block.Cell(
+          text: Self.text(name, mean), isBest: Metric(name, mean.mean).text == best[column])
       }
+      let costs = [Self.count(group), group.seconds.map { NumberText.short($0) } ?? "–"]
+      return Block.Row(
+        name: group.name, cells: cells + costs.map { Block.Cell(text: $0) },
+        isSelected: selected.contains(group.setting))
     }
     rows += references(split, lists).map { reference in
       let cells = columns.map { reference[$0]?.text ?? "–" } + ["", ""]
-      return Block.Row(name: reference.name, cells: cells.map { Block.Cell(text: $0) }, isReference: true)
+      return Block.Row(
+        name: reference.name, cells: cells.map { Block.Cell(text: $0) }, isReference: true)
     }
     return Block(title: title, header: columns.map(Metric.title) + ["runs", "seconds"], rows: rows)
+  }
+
+  /// The best of several values as it is printed, so that what looks equal is equal; `nil` if all look equal or the
+  /// metric has no good end.
+  private static func best(_ metric: String, of values: [Double]) -> String? {
+    guard let better = Metric.better(metric), Set(values.map { Metric(metric, $0).text }).count > 1
+    else { return nil }
+    return (better == .higher ? values.max() : values.min()).map { Metric(metric, $0).text }
   }
 
   private static func text(_ metric: String, _ interval: MeanInterval) -> String {
@@ -159,9 +177,12 @@ extension ResultTable {
     var references: [EvaluationReport] = []
     for group in groups {
       for row in group.rows {
-        for var reference in row[split]?.rows ?? [] where reference.isReference && reference.lists == lists {
+        for var reference in row[split]?.rows ?? []
+        where reference.isReference && reference.lists == lists {
           if references.contains(where: { $0.metrics == reference.metrics }) { continue }
-          if references.contains(where: { $0.name == reference.name }) { reference.name += " (\(group.name))" }
+          if references.contains(where: { $0.name == reference.name }) {
+            reference.name += " (\(group.name))"
+          }
           references.append(reference)
         }
       }
@@ -177,9 +198,11 @@ extension ResultTable {
   public var text: String {
     var parts = blocks(columns: Self.mainColumns, lists: [.topK]).map { block in
       let rows = block.rows.map { row in
-        [(row.isSelected ? "→ " : "  ") + row.name] + row.cells.map { $0.text + ($0.isBest ? "*" : " ") }
+        [(row.isSelected ? "→ " : "  ") + row.name]
+          + row.cells.map { $0.text + ($0.isBest ? "*" : " ") }
       }
-      let table = TextTable(header: ["  method"] + block.header.map { $0 + " " }, rows: rows, width: 110)
+      let table = TextTable(
+        header: ["  method"] + block.header.map { $0 + " " }, rows: rows, width: 110)
       return "\(block.title)\n\n\(table.lines.joined(separator: "\n"))"
     }
     parts += notes(selection: "→ ")
@@ -210,7 +233,9 @@ extension ResultTable {
   /// What the tables do not say themselves.
   func notes(selection mark: String) -> [String] {
     var lines: [String] = []
-    if groups.contains(where: { $0.rows.count > 1 }) { lines.append("Mean ± half a 95 % interval over the seeds.") }
+    if groups.contains(where: { $0.rows.count > 1 }) {
+      lines.append("Mean ± half a 95 % interval over the seeds.")
+    }
     if selects {
       let place = isDistribution ? "" : " on the validation split"
       lines.append("\(mark)selected: the best mean of \(Metric.title(select))\(place).")

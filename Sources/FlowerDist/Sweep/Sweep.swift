@@ -32,12 +32,15 @@ public final class Sweep {
   public init(_ plan: SweepPlan, _ options: Options, _ communicator: any Communicator) throws {
     if let metric = options.select, Metric.better(metric) == nil {
       throw FlowerError(
-        .usage, "--select \(metric): expected a metric with a good end, such as ndcg@10 or total_variation")
+        .usage,
+        "--select \(metric): expected a metric with a good end, such as ndcg@10 or total_variation")
     }
     self.plan = plan
     self.options = options
     self.communicator = communicator
-    try communicator.agree([("the runs of the sweep", plan.runs.map { $0.recipe.yaml }.joined(separator: "\n"))])
+    try communicator.agree([
+      ("the runs of the sweep", plan.runs.map { $0.recipe.yaml }.joined(separator: "\n"))
+    ])
     (lock, rows) = try communicator.together {
       guard communicator.isRoot else { return (nil, []) }
       try Directory.create(plan.results)
@@ -58,7 +61,8 @@ public final class Sweep {
     guard differences.isEmpty else {
       throw FlowerError(
         .usage,
-        "\(file): this run had \(differences.joined(separator: ", ")); give the sweep another --name, or delete it")
+        "\(file): this run had \(differences.joined(separator: ", ")); give the sweep another --name, or delete it"
+      )
     }
     if !row.isMeasured(as: run.recipe) {
       row.evaluations = []
@@ -92,7 +96,9 @@ public final class Sweep {
   private func task(_ index: Int) throws -> Task {
     let run = plan.runs[index]
     let task = try communicator.fromRoot {
-      guard let row = rows[index] else { return [(File.exists(run.path) ? Task.goOn : .start).rawValue] }
+      guard let row = rows[index] else {
+        return [(File.exists(run.path) ? Task.goOn : .start).rawValue]
+      }
       let isWhole = row.status == .diverged || !row.audit.isEmpty || row[.valid] != nil
       return [(isWhole ? Task.nothing : .measure).rawValue]
     }
@@ -100,12 +106,13 @@ public final class Sweep {
     if communicator.isRoot {
       let what =
         switch known {
-        case .nothing: "has its row already"
-        case .measure: "is measured again"
+        case .nothing: " has its row already"
+        case .measure: " is measured again"
         case .start: ""
-        case .goOn: "was begun and goes on"
+        case .goOn: " was begun and goes on"
         }
-      print("\(index > 0 && known != .nothing ? "\n" : "")run \(index + 1) of \(plan.runs.count): \(run.name)", what)
+      let gap = index > 0 && known != .nothing ? "\n" : ""
+      print("\(gap)run \(index + 1) of \(plan.runs.count): \(run.name)\(what)")
     }
     return known
   }
@@ -120,14 +127,17 @@ public final class Sweep {
       divergence = error.description
     } catch let error as FlowerError where error.kind == .interrupted {
       throw FlowerError(
-        .interrupted, "stopped by a signal in \(run.name), where it is saved; the same sweep goes on with it")
+        .interrupted,
+        "stopped by a signal in \(run.name), where it is saved; the same sweep goes on with it")
     }
     try communicator.together {
       guard communicator.isRoot else { return }
       var row = ResultRow(run: run.name, setting: run.setting, recipe: run.recipe)
       let record = try RunRecord(path: run.path)
       row.steps = record.steps.last?.step ?? 0
-      (row.seconds, row.tokens, row.trajectories) = (record.seconds, record.tokens, record.trajectories)
+      (row.seconds, row.tokens, row.trajectories) = (
+        record.seconds, record.tokens, record.trajectories
+      )
       row.environment = record.environment ?? .null
       row.dataDigest = row.environment["data_sha256"]?.string ?? ""
       if let divergence {
@@ -150,7 +160,9 @@ public final class Sweep {
     if trained.isDistribution {
       audit = try trained.audit()
     } else {
-      for split in splits { evaluations.append(.init(split: split, rows: try trained.evaluate(split))) }
+      for split in splits {
+        evaluations.append(.init(split: split, rows: try trained.evaluate(split)))
+      }
     }
     try communicator.together {
       guard communicator.isRoot, var row = rows[index] else { return }
@@ -176,9 +188,15 @@ public final class Sweep {
   /// The places of the runs that lack a measurement on the test split.
   private func tested() throws -> [Int] {
     let bytes = try communicator.fromRoot {
-      let selected = ResultTable(rows.compactMap { $0 }, select: options.select).selected
+      let table = ResultTable(rows.compactMap { $0 }, select: options.select)
+      let selected = table.selected
+      if options.select != nil, selected.isEmpty, rows.contains(where: { $0?.status == .finished })
+      {
+        throw FlowerError(.usage, "--select \(table.select): the runs are not measured by this")
+      }
       return plan.runs.indices.filter { index in
-        guard let row = rows[index], row.status == .finished, row.audit.isEmpty, row[.test] == nil else { return false }
+        guard let row = rows[index], row.status == .finished, row.audit.isEmpty, row[.test] == nil
+        else { return false }
         switch options.tested {
         case .all: return true
         case .selected: return selected.contains(row.setting)
@@ -191,7 +209,8 @@ public final class Sweep {
 
   private func checkSignal() throws {
     if StopSignal.isRequested(communicator) {
-      throw FlowerError(.interrupted, "stopped by a signal between two runs; the same sweep goes on with the next")
+      throw FlowerError(
+        .interrupted, "stopped by a signal between two runs; the same sweep goes on with the next")
     }
   }
 }

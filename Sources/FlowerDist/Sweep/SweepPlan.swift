@@ -32,23 +32,31 @@ public struct SweepPlan: Sendable {
   ///   - name: of the sweep's directory; made of the recipes' names unless given.
   /// - Throws: `FlowerError` of kind `usage`, also for two runs of one name.
   public init(
-    recipes: [String], over axes: [SweepAxis], seeds: [UInt64] = [], overrides: [String] = [], name: String? = nil
+    recipes: [String], over axes: [SweepAxis], seeds: [UInt64] = [], overrides: [String] = [],
+    name: String? = nil
   ) throws {
     try Self.check(axes, seeds, overrides)
     let bases = try recipes.map { try Recipe.read(path: $0, overrides: overrides) }
     guard let first = bases.first else { throw FlowerError(.usage, "expected at least one recipe") }
     if let other = bases.first(where: { $0.runs != first.runs }) {
       throw FlowerError(
-        .usage, "the recipes write to \(first.runs) and \(other.runs); give all of them one place with --set runs=…")
+        .usage,
+        "the recipes write to \(first.runs) and \(other.runs); give all of them one place with --set runs=…"
+      )
     }
     var named = first
     named.name = name ?? bases.map(\.name).joined(separator: "+") + "-sweep"
-    guard let field = RecipeField.named("name"), field.read(RecipeScalar(text: named.name, isPlain: false), &named)
-    else { throw FlowerError(.usage, "--name: expected text that can name a folder, found \(named.name.quoted)") }
+    guard let field = RecipeField.named("name"),
+      field.read(RecipeScalar(text: named.name, isPlain: false), &named)
+    else {
+      throw FlowerError(
+        .usage, "--name: expected text that can name a folder, found \(named.name.quoted)")
+    }
     directory = RunDirectory.path(named)
 
     let combinations = axes.reduce([[]]) { combinations, axis in
-      combinations.flatMap { combination in axis.values.map { combination + ["\(axis.key)=\($0)"] } }
+      combinations.flatMap { combination in axis.values.map { combination + ["\(axis.key)=\($0)"] }
+      }
     }
     var runs: [Run] = []
     for (path, base) in zip(recipes, bases) {
@@ -67,32 +75,44 @@ public struct SweepPlan: Sendable {
     let overridden = overrides.map { $0.prefix { $0 != "=" } }
     for (index, axis) in axes.enumerated() {
       let reserved = ["name": "--name", "runs": "--set", "training.seed": "--seeds"]
-      if let option = reserved[axis.key] { throw FlowerError(.usage, "--over \(axis.key): use \(option)") }
-      guard !axes[..<index].contains(where: { $0.key == axis.key }), !overridden.contains(axis.key[...]) else {
+      if let option = reserved[axis.key] {
+        throw FlowerError(.usage, "--over \(axis.key): use \(option)")
+      }
+      guard !axes[..<index].contains(where: { $0.key == axis.key }),
+        !overridden.contains(axis.key[...])
+      else {
         throw FlowerError(.usage, "--over \(axis.key): this key is set twice")
       }
     }
     if overridden.contains("name") {
       throw FlowerError(.usage, "--set name: every run of a sweep has a name of its own")
     }
-    guard Set(seeds).count == seeds.count else { throw FlowerError(.usage, "--seeds: expected different numbers") }
+    guard Set(seeds).count == seeds.count else {
+      throw FlowerError(.usage, "--seeds: expected different numbers")
+    }
     let sizes = axes.map(\.values.count) + [max(seeds.count, 1)]
     let count = sizes.reduce(1) { min($0 * min($1, limit + 1), limit + 1) }
-    guard count <= limit else { throw FlowerError(.usage, "--over: expected a grid of at most \(limit) runs") }
+    guard count <= limit else {
+      throw FlowerError(.usage, "--over: expected a grid of at most \(limit) runs")
+    }
   }
 
-  private static func run(_ recipe: Recipe, _ axes: [SweepAxis], seed: UInt64, in directory: String) -> Run {
+  private static func run(_ recipe: Recipe, _ axes: [SweepAxis], seed: UInt64, in directory: String)
+    -> Run
+  {
     let fields = axes.compactMap { RecipeField.named($0.key) }
     let values = fields.map { field in
       // `objective.theta` is `theta` unless there is a `….theta` of another section.
       let isAlone = fields.count { $0.name == field.name } == 1
-      return ResultRow.Value(key: isAlone ? String(field.name) : field.key, value: plain(field.yaml(recipe)))
+      return ResultRow.Value(
+        key: isAlone ? String(field.name) : field.key, value: plain(field.yaml(recipe)))
     }
     let setting = ResultRow.Setting(recipe: recipe.name, values: values)
     var recipe = recipe
     recipe.training.seed = seed
     recipe.runs = directory
-    recipe.name = name([setting.recipe], values + [ResultRow.Value(key: "seed", value: String(seed))])
+    recipe.name = name(
+      [setting.recipe], values + [ResultRow.Value(key: "seed", value: String(seed))])
     return Run(recipe: recipe, setting: setting)
   }
 
@@ -102,11 +122,13 @@ public struct SweepPlan: Sendable {
       guard seen.insert(run.name).inserted else {
         throw FlowerError(
           .usage,
-          "two runs would be called \(run.name): expected different values of a key, and recipes of different names")
+          "two runs would be called \(run.name): expected different values of a key, and recipes of different names"
+        )
       }
       guard run.name.utf8.count <= Self.longestName else {
         throw FlowerError(
-          .usage, "\(run.name): expected a shorter name; set name in the recipe, or fewer keys with --over")
+          .usage,
+          "\(run.name): expected a shorter name; set name in the recipe, or fewer keys with --over")
       }
     }
   }
@@ -115,7 +137,8 @@ public struct SweepPlan: Sendable {
 
   /// A YAML scalar without its quotes.
   private static func plain(_ yaml: String) -> String {
-    yaml.count >= 2 && yaml.first == "\"" && yaml.last == "\"" ? String(yaml.dropFirst().dropLast()) : yaml
+    yaml.count >= 2 && yaml.first == "\"" && yaml.last == "\""
+      ? String(yaml.dropFirst().dropLast()) : yaml
   }
 
   /// `flower_theta=0.5_seed=1`. No two different lists of values of the same

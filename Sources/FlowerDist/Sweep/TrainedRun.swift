@@ -11,9 +11,12 @@ struct TrainedRun {
     self.communicator = communicator
     let path = RunDirectory.path(recipe)
     let directory = String(
-      decoding: try communicator.fromRoot { Array(try ServedModel.modelDirectory(path).utf8) }, as: UTF8.self)
+      decoding: try communicator.fromRoot { Array(try ServedModel.modelDirectory(path).utf8) },
+      as: UTF8.self)
     let host = try HostWeights.load(directory, communicator)
-    served = try communicator.together { try ServedModel(path: path, directory: directory, data: nil, host: host) }
+    served = try communicator.together {
+      try ServedModel(path: path, directory: directory, data: nil, host: host)
+    }
     language = LanguageModel(served.transformer)
   }
 
@@ -24,15 +27,23 @@ struct TrainedRun {
   var isDistribution: Bool { served.catalogue.dataset.isDistribution }
 
   func evaluate(_ split: Dataset.Split) throws -> [EvaluationReport] {
-    var options = EvaluationRun.Options()
+    var options = EvaluationRun.Options(recipe.evaluation)
     options.split = split
-    options.examples = recipe.evaluation.examples
-    options.beam = recipe.evaluation.beam
-    options.excludeHistory = recipe.evaluation.excludeHistory
-    return try EvaluationRun(served.catalogue, language, communicator, options).run(name: recipe.name)
+    return try EvaluationRun(served.catalogue, language, communicator, options).run(
+      name: recipe.name)
   }
 
   func audit() throws -> AuditReport {
     try EvaluationRun.audit(served.catalogue, language, communicator, EvaluationRun.Options())
+  }
+}
+
+extension EvaluationRun.Options {
+  /// As a recipe says.
+  init(_ recipe: Recipe.Evaluation) {
+    self.init()
+    examples = recipe.examples
+    beam = recipe.beam
+    excludeHistory = recipe.excludeHistory
   }
 }
