@@ -211,16 +211,18 @@ struct ReportPage {
     return
       "Each point is an item; on the line it is generated exactly as often as it should be, above it too often, "
       + "below it too seldom. Points on the floor are at or below it.\(thinned)"
+      + (report.hasSeeds ? " Of each method's first run." : "")
   }
 
   /// What validation said of all settings of a sweep.
   private var sweeps: String {
     report.sweeps.compactMap { sweep -> String? in
-      guard let block = sweep.table.blocks(columns: ResultTable.columns, lists: [.topK]).first
+      guard let block = sweep.table.blocks(lists: [.topK]).first
       else { return nil }
       let rows = block.rows.map { row in
-        let cells = row.cells.map {
-          "<td>\($0.isBest ? "<b>\(HTML.escape($0.text))</b>" : HTML.escape($0.text))</td>"
+        let cells = row.cells.map { cell in
+          let value = cell.isBest ? "<b>\(HTML.escape(cell.value))</b>" : HTML.escape(cell.value)
+          return "<td>\(value)\(cell.error.map { "<small>± \(HTML.escape($0))</small>" } ?? "")</td>"
         }
         let mark = row.isSelected ? " <small>selected</small>" : ""
         return

@@ -53,7 +53,7 @@ extension ReportPage {
   private func cell(_ row: EvaluationReport, _ name: String, best: String?) -> String {
     guard let metric = row[name] else { return "<td>–</td>" }
     let value = !row.isReference && metric.text == best ? "<b>\(metric.text)</b>" : metric.text
-    let error = metric.standardError.map { "<small>±\(NumberText.fixed($0, decimals: 3))</small>" } ?? ""
+    let error = metric.standardError.map { "<small>± \(Metric(name, $0).text)</small>" } ?? ""
     return "<td>\(value)\(error)</td>"
   }
 

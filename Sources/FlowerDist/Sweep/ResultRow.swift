@@ -42,6 +42,8 @@ public struct ResultRow: Equatable, Sendable {
   public var run: String
   public var setting: Setting
   public var seed: UInt64
+  /// The run's place in the sweep that ran last; tables have this order.
+  public var position: Int
   public var status = Status.finished
   /// Why a run ended early.
   public var message: String?
@@ -62,9 +64,10 @@ public struct ResultRow: Equatable, Sendable {
   /// Of data without histories: the divergences of the exact distribution from the target.
   public var audit: [Metric] = []
 
-  public init(run: String, setting: Setting, recipe: Recipe) {
+  public init(run: String, setting: Setting, recipe: Recipe, position: Int = 0) {
     self.run = run
     self.setting = setting
+    self.position = position
     seed = recipe.training.seed
     self.recipe = Self.differences(recipe)
   }
@@ -127,6 +130,7 @@ extension ResultRow {
       JSON.Member("recipe", JSON(setting.recipe)),
       JSON.Member("setting", Self.object(setting.values)),
       JSON.Member("seed", JSON(seed)),
+      JSON.Member("position", JSON(position)),
       JSON.Member("status", JSON(status.rawValue)),
     ]
     if let message { members.append(JSON.Member("message", JSON(message))) }
@@ -213,11 +217,12 @@ extension ResultRow {
 
   func write(to file: String) throws { try AtomicFile.write(json.serialized() + [0x0A], to: file) }
 
-  /// The rows in a directory, by the names of their files.
+  /// The rows in a directory, by their place in the sweep, then by the names of their files.
   ///
   /// - Throws: `FlowerError` naming the file that is no row.
   public static func rows(in directory: String) throws -> [ResultRow] {
     try Directory.names(in: directory).filter { $0.hasSuffix(".json") && !$0.hasPrefix(".") }
       .map { try ResultRow(file: "\(directory)/\($0)") }
+      .enumerated().sorted { ($0.element.position, $0.offset) < ($1.element.position, $1.offset) }.map(\.element)
   }
 }

@@ -94,21 +94,31 @@ extension ResultTable {
     }
 
     struct Cell {
-      var text: String
+      var value: String
+      /// Half the width of its interval.
+      var error: String? = nil
       var isBest = false
+
+      var text: String { error.map { "\(value) ± \($0)" } ?? value }
     }
   }
 
-  static let columns = [
+  private static let columns = [
     "hr@5", "hr@10", "ndcg@10", "dgu@10", "mgu@10", "entropy@10", "ttr@10", "coverage@10",
   ]
   /// Those that the terminal has room for.
-  static let mainColumns = ["ndcg@10", "hr@10", "dgu@10", "coverage@10"]
-  static let auditColumns = ["total_variation", "js", "kl", "reverse_kl", "effective_items"]
+  private static let mainColumns = ["ndcg@10", "hr@10", "dgu@10", "coverage@10"]
+  private static let auditColumns = ["total_variation", "js", "kl", "reverse_kl", "effective_items"]
+  private static let mainAuditColumns = ["total_variation", "js", "kl"]
 
   /// The tables that there are numbers for: validation, then test, best lists, then samples; or the exact distribution.
-  func blocks(columns: [String], lists kinds: [EvaluationReport.Lists]) -> [Block] {
-    if isDistribution { return [block("Exact distribution", Self.auditColumns, .valid, .topK)] }
+  ///
+  /// - Parameter isShort: for the terminal, which has no room for more.
+  func blocks(isShort: Bool = false, lists kinds: [EvaluationReport.Lists]) -> [Block] {
+    if isDistribution {
+      return [block("Exact distribution", isShort ? Self.mainAuditColumns : Self.auditColumns, .valid, .topK)]
+    }
+    let columns = isShort ? Self.mainColumns : Self.columns
     return [Dataset.Split.valid, .test].flatMap { split in
       kinds.compactMap { lists in
         guard let first = groups.lazy.flatMap(\.rows).compactMap({ $0[split]?.model(lists) }).first
@@ -135,20 +145,21 @@ extension ResultTable {
       // Settings that were not selected are not missing from the test split.
       if split == .test, means.allSatisfy({ $0 == nil }) { return nil }
       let cells = columns.indices.map { column -> Block.Cell in
-        guard let mean = means[column] else { return Block.Cell(text: "–") }
+        guard let mean = means[column] else { return Block.Cell(value: "–") }
         let name = columns[column]
+        let value = Metric(name, mean.mean).text
         return Block.Cell(
-          text: Self.text(name, mean), isBest: Metric(name, mean.mean).text == best[column])
+          value: value, error: mean.halfWidth.map { Metric(name, $0).text }, isBest: value == best[column])
       }
       let costs = [Self.count(group), group.seconds.map { NumberText.short($0) } ?? "–"]
       return Block.Row(
-        name: group.name, cells: cells + costs.map { Block.Cell(text: $0) },
+        name: group.name, cells: cells + costs.map { Block.Cell(value: $0) },
         isSelected: selected.contains(group.setting))
     }
     rows += references(split, lists).map { reference in
       let cells = columns.map { reference[$0]?.text ?? "–" } + ["", ""]
       return Block.Row(
-        name: reference.name, cells: cells.map { Block.Cell(text: $0) }, isReference: true)
+        name: reference.name, cells: cells.map { Block.Cell(value: $0) }, isReference: true)
     }
     return Block(title: title, header: columns.map(Metric.title) + ["runs", "seconds"], rows: rows)
   }
@@ -159,12 +170,6 @@ extension ResultTable {
     guard let better = Metric.better(metric), Set(values.map { Metric(metric, $0).text }).count > 1
     else { return nil }
     return (better == .higher ? values.max() : values.min()).map { Metric(metric, $0).text }
-  }
-
-  private static func text(_ metric: String, _ interval: MeanInterval) -> String {
-    let text = Metric(metric, interval.mean).text
-    guard let half = interval.halfWidth else { return text }
-    return "\(text) ± \(Metric(metric, half).text)"
   }
 
   private static func count(_ group: Group) -> String {
@@ -196,7 +201,7 @@ extension ResultTable {
 extension ResultTable {
   /// The tables for the terminal.
   public var text: String {
-    var parts = blocks(columns: Self.mainColumns, lists: [.topK]).map { block in
+    var parts = blocks(isShort: true, lists: [.topK]).map { block in
       let rows = block.rows.map { row in
         [(row.isSelected ? "→ " : "  ") + row.name]
           + row.cells.map { $0.text + ($0.isBest ? "*" : " ") }
@@ -211,7 +216,7 @@ extension ResultTable {
 
   /// The tables in Markdown, the best of the trained methods bold, under headings of a level.
   public func markdown(headingLevel: Int = 3) -> String {
-    var parts = blocks(columns: Self.columns, lists: EvaluationReport.Lists.allCases).map { block in
+    var parts = blocks(lists: EvaluationReport.Lists.allCases).map { block in
       let columns = block.header.indices.filter { column in
         block.rows.contains { !["–", ""].contains($0.cells[column].text) }
       }

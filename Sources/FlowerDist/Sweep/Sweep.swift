@@ -45,12 +45,12 @@ public final class Sweep {
       guard communicator.isRoot else { return (nil, []) }
       try Directory.create(plan.results)
       let lock = try DirectoryLock(plan.directory)
-      return (lock, try plan.runs.map { try Self.row($0, plan) })
+      return (lock, try plan.runs.enumerated().map { try Self.row($1, at: $0, plan) })
     }
   }
 
   /// The row that a run has already.
-  private static func row(_ run: SweepPlan.Run, _ plan: SweepPlan) throws -> ResultRow? {
+  private static func row(_ run: SweepPlan.Run, at position: Int, _ plan: SweepPlan) throws -> ResultRow? {
     let file = plan.row(of: run)
     guard File.exists(file) else {
       try RunDirectory.checkSame(run.recipe)
@@ -67,6 +67,10 @@ public final class Sweep {
     if !row.isMeasured(as: run.recipe) {
       row.evaluations = []
       row.recipe = ResultRow(run: run.name, setting: run.setting, recipe: run.recipe).recipe
+    }
+    if row.position != position {
+      row.position = position
+      try row.write(to: file)
     }
     return row
   }
@@ -132,7 +136,7 @@ public final class Sweep {
     }
     try communicator.together {
       guard communicator.isRoot else { return }
-      var row = ResultRow(run: run.name, setting: run.setting, recipe: run.recipe)
+      var row = ResultRow(run: run.name, setting: run.setting, recipe: run.recipe, position: index)
       let record = try RunRecord(path: run.path)
       row.steps = record.steps.last?.step ?? 0
       (row.seconds, row.tokens, row.trajectories) = (
@@ -190,8 +194,7 @@ public final class Sweep {
     let bytes = try communicator.fromRoot {
       let table = ResultTable(rows.compactMap { $0 }, select: options.select)
       let selected = table.selected
-      if options.select != nil, selected.isEmpty, rows.contains(where: { $0?.status == .finished })
-      {
+      if options.select != nil, selected.isEmpty, rows.contains(where: { $0?.status == .finished }) {
         throw FlowerError(.usage, "--select \(table.select): the runs are not measured by this")
       }
       return plan.runs.indices.filter { index in
