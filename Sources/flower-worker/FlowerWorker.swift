@@ -10,7 +10,8 @@ struct FlowerWorker: ParsableCommand {
     abstract: "Trains recommenders that write the title of the next item.",
     version: flowerVersion,
     subcommands: [
-      Prepare.self, Train.self, Evaluate.self, Audit.self, Recommend.self, Explain.self, Score.self, Export.self,
+      Prepare.self, Train.self, SweepRecipes.self, Evaluate.self, Audit.self, Recommend.self, Explain.self, Score.self,
+      Export.self,
       Inspect.self, MakeReport.self, Bench.self,
     ])
 

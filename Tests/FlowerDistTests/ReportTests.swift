@@ -94,6 +94,69 @@ import Testing
     #expect(XMLParser(data: Data(body.utf8)).parse())
   }
 
+  @Test func runsThatDifferInTheirSeedAreOneMethod() throws {
+    let runs = Runs()
+    func run(_ name: String, seed: UInt64, theta: Double, ranks: [Int]) throws -> String {
+      var recipe = Recipe()
+      (recipe.name, recipe.data.generated, recipe.training.steps) = (name, 60, 20)
+      (recipe.training.seed, recipe.objective.theta) = (seed, theta)
+      let row = ResultRowTests.report("x", ranks, Double(seed) / 10)
+      return try runs.write(
+        name,
+        [
+          "config.yaml": recipe.yaml, "metrics.jsonl": Self.log(steps: 20, isFlow: true),
+          "evaluation.json": JSON([row.json]).description,
+        ])
+    }
+    let report = try Report.build(runs: [
+      run("a_seed=1", seed: 1, theta: 0.5, ranks: [1, 0, 0, 0]),
+      run("b_seed=1", seed: 1, theta: 0, ranks: [1, 1, 0, 0]),
+      run("a_seed=2", seed: 2, theta: 0.5, ranks: [1, 1, 1, 1]),
+      run("b_seed=2", seed: 2, theta: 0, ranks: [1, 1, 1, 0]),
+      run("again", seed: 1, theta: 0.5, ranks: [0, 0, 0, 0]),
+    ])
+    #expect(report.methods.map(\.name) == ["a", "b", "again"])
+    #expect(
+      report.methods.map { $0.runs.map(\.name) } == [["a_seed=1", "a_seed=2"], ["b_seed=1", "b_seed=2"], ["again"]])
+    let row = try #require(report.rows(.topK).first)
+    #expect(row.name == "a" && row["hr@10"] == Metric("hr@10", 0.625, standardError: 0.375))
+    let hits = try #require(report.differences.first?["hr@10"])
+    #expect(hits.interval == PairedDifference([[0, 1, 0, 0], [0, 0, 0, -1]], users: [2, 2]).interval)
+    #expect(report.table.contains("Difference from a"))
+    #expect(report.html.contains("Flow residual, root mean square (nats)"))
+    // A point for each run, the name of each method once.
+    let chart = try #require(ReportFigures(report: report).tradeOff(.topK))
+    #expect(chart.series.map(\.points.count) == [2, 2, 1])
+    #expect(chart.series.map { $0.points.compactMap(\.label) } == [["a"], ["b"], ["again"]])
+  }
+
+  @Test func aSweepIsShownWithAllItsSettings() throws {
+    let runs = Runs()
+    let rows = [
+      ResultRowTests.row("flower", [("theta", "1")], ranks: [1, 0]),
+      ResultRowTests.row("flower", [("theta", "2")], ranks: [1, 1], splits: [.valid, .test]),
+    ]
+    for row in rows { _ = try runs.write("s/results", ["\(row.run).json": row.json.description]) }
+    let measured = rows[1][.test]?.rows ?? []
+    let path = try runs.write("s/\(rows[1].run)", ["evaluation.json": JSON(measured.map(\.json)).description])
+    let report = try Report.build(runs: [runs.directory.appendingPathComponent("s").path])
+    #expect(report.runs.map(\.path) == [path])
+    #expect(report.html.contains("Sweep s: Validation, top-K lists of 2 examples"))
+    #expect(report.html.contains("theta=2 <small>selected</small>"))
+    #expect(report.table.contains("→ theta=2"))
+    #expect(flowerError { _ = try Report.build(runs: [runs.write("empty/results", [:]) + "/.."]) }?.kind == .data)
+  }
+
+  @Test func longNamesStayDifferent() {
+    let names = ["quickstart-next-items-sft", "quickstart-next-items-flower", "x"]
+    var table = TextTable(header: ["method", "n"], rows: names.map { [$0, "1"] })
+    table.width = 20
+    #expect(
+      table.lines.dropFirst(2).map { $0.split(separator: " ")[0] } == ["quicksta…tems-sft", "quicksta…s-flower", "x"])
+    table.rows.removeFirst()
+    #expect(table.lines[2].hasPrefix("quickstart-next-…"))
+  }
+
   @Test func tableFitsAndNamesWhatIsMissing() throws {
     let report = try twoRuns(Runs())
     #expect(report.table.split(separator: "\n").filter { !$0.contains("no environment") }.allSatisfy { $0.count <= 80 })

@@ -36,6 +36,8 @@ public struct EvaluationReport: Equatable, Sendable {
   /// In the order in which they are shown; names are unique.
   public var metrics: [Metric]
   public var groupShares: [GroupShares]
+  /// Of the best lists: what paired comparisons need.
+  public var targets: TargetRanks?
 
   public init(
     name: String, isReference: Bool = false, lists: Lists, examples: Int, metrics: [Metric],
@@ -95,6 +97,7 @@ extension EvaluationReport {
             "training": .array(shares.training.map { JSON($0) }),
           ]
         }),
+      "targets": targets?.json ?? .null,
     ]
   }
 
@@ -121,6 +124,10 @@ extension EvaluationReport {
         throw FlowerError(.data, "\(place): expected as many recommended as training shares")
       }
       return shares
+    }
+    targets = try record.optional("targets", "an object") { try TargetRanks(json: $0, place: "\(place): targets") }
+    if let targets, targets.ranks.count != examples {
+      throw FlowerError(.data, "\(place): targets: expected \(examples) examples, found \(targets.ranks.count)")
     }
   }
 

@@ -66,12 +66,13 @@ public struct EvaluationRun {
     let samples = try lists(Self.sampled, sampledLists)
     let name = options.decoding == Decoding() ? name : "\(name) (\(options.decoding.description))"
     var rows = [
-      EvaluationReport(name: name, lists: .topK, ranking: ranking(best, cutoffs: RankingMetrics.standardCutoffs)),
+      bestReport(name, best),
       EvaluationReport(name: name, lists: .sampled, ranking: ranking(samples, cutoffs: [1, 5, 10])),
     ]
-    rows.append(reference("popularity", popularLists))
+    rows.append(bestReport("popularity", popularLists, isReference: true))
     if let score = catalogue.score, score.covers(options.split) {
-      rows.append(reference("preference score", try lists(Self.length) { preferredLists($0, score) }))
+      let preferred = try lists(Self.length) { preferredLists($0, score) }
+      rows.append(bestReport("preference score", preferred, isReference: true))
     }
     return rows
   }
@@ -109,8 +110,9 @@ public struct EvaluationRun {
   /// The preference scores that guide the decoding, if they do.
   private func guides(_ range: Range<Int>) -> [Evaluator.Guide]? {
     guard options.decoding.guidance < 1, let score = catalogue.score else { return nil }
-    return examples[range].map { example in
-      let preference = catalogue.rewards.preference(history: example.history, leavingOut: own(example), score: score)
+    return zip(examples[range], places[range]).map { example, place in
+      let preference = catalogue.rewards.preference(
+        history: example.history, leavingOut: own(example), at: place, score: score)
       return Evaluator.Guide(
         TokenRewards(catalogue.tree, weights: preference), guidance: options.decoding.guidance)
     }
@@ -150,15 +152,19 @@ public struct EvaluationRun {
     }
   }
 
-  private func reference(_ name: String, _ lists: [[Int32]]) -> EvaluationReport {
-    EvaluationReport(
-      name: name, isReference: true, lists: .topK, ranking: ranking(lists, cutoffs: RankingMetrics.standardCutoffs))
+  private func bestReport(_ name: String, _ lists: [[Int32]], isReference: Bool = false) -> EvaluationReport {
+    var report = EvaluationReport(
+      name: name, isReference: isReference, lists: .topK,
+      ranking: ranking(lists, cutoffs: RankingMetrics.standardCutoffs))
+    report.targets = TargetRanks(lists: lists, targets: targets, users: examples.map(\.user))
+    return report
   }
 
+  /// The leaf that followed, of each example.
+  private var targets: [Int32] { examples.map { catalogue.tree.leafOfItem[Int($0.item)] } }
+
   private func ranking(_ lists: [[Int32]], cutoffs: [Int]) -> RankingMetrics {
-    RankingMetrics(
-      lists: lists, targets: examples.map { catalogue.tree.leafOfItem[Int($0.item)] }, titles: titles, groups: groups,
-      cutoffs: cutoffs)
+    RankingMetrics(lists: lists, targets: targets, titles: titles, groups: groups, cutoffs: cutoffs)
   }
 
   /// The exact item distribution: of the one prompt where there are no histories; else the mean over the examples'

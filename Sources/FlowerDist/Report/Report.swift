@@ -1,34 +1,40 @@
 /// The comparison of one or several runs, as text, HTML and JSON of the same numbers.
 public struct Report: Sendable {
-  public let runs: [RunRecord]
+  /// What validation said of all runs of a sweep.
+  struct Sweep: Sendable {
+    var name: String
+    var table: ResultTable
+  }
 
-  /// Reads run directories; pieces that a run does not have are left out with a line saying so.
+  public let runs: [RunRecord]
+  let methods: [RunMethod]
+  let sweeps: [Sweep]
+
+  /// Reads run directories, and of a sweep's directory the runs that have an evaluation or an audit; pieces that a run
+  /// does not have are left out with a line saying so.
   ///
   /// - Throws: `FlowerError` for no run, a path that is no run directory, or a damaged file.
   public static func build(runs paths: [String]) throws -> Report {
     guard !paths.isEmpty else { throw FlowerError(.usage, "report: expected at least one run directory") }
+    var sweeps: [Sweep] = []
+    let paths = try paths.flatMap { path in
+      guard let sweep = try Sweep(path) else { return [path] }
+      sweeps.append(sweep)
+      return sweep.measured(in: path)
+    }
     var runs = try paths.map { try RunRecord(path: $0) }
     let names = runs.map(\.name)
     for index in runs.indices where names.filter({ $0 == names[index] }).count > 1 { runs[index].name = paths[index] }
-    return Report(runs: runs)
+    return Report(runs: runs, methods: RunMethod.methods(of: runs), sweeps: sweeps)
   }
 
-  /// The runs of one task, in the order given.
-  func runs(of task: RunRecord.Task) -> [RunRecord] { runs.filter { $0.task == task } }
-
-  /// Rows of one kind of lists: the models by their run's name, then the references, each once.
+  /// Rows of one kind of lists: the methods, then the references, each once.
   func rows(_ lists: EvaluationReport.Lists) -> [EvaluationReport] {
-    var models: [EvaluationReport] = []
+    let models = methods.flatMap { $0.rows(lists) }
     var references: [EvaluationReport] = []
     for run in runs {
-      let rows = run.evaluation.filter { $0.lists == lists }
-      let own = rows.filter { !$0.isReference }
-      models += own.map { row in
-        var row = row
-        row.name = own.count == 1 ? run.name : "\(run.name) · \(row.name)"
-        return row
-      }
-      for var reference in rows.filter(\.isReference) where !references.contains(reference) {
+      for var reference in run.evaluation.filter({ $0.lists == lists && $0.isReference })
+      where !references.contains(where: { $0.metrics == reference.metrics }) {
         // The same line with other numbers: measured on other examples.
         if references.contains(where: { $0.name == reference.name }) { reference.name += " (\(run.name))" }
         references.append(reference)
@@ -37,15 +43,50 @@ public struct Report: Sendable {
     return models + references
   }
 
-  /// Audited runs, whatever else they have.
-  var audits: [(run: RunRecord, audit: AuditReport)] {
-    runs.compactMap { run in run.audit.map { (run, $0) } }
+  /// Methods with an audited run, whatever else they have, and the audit of the first such run.
+  var audits: [(method: RunMethod, audit: AuditReport)] {
+    methods.compactMap { method in method.runs.lazy.compactMap(\.audit).first.map { (method, $0) } }
   }
 
-  /// Colour and shape of a run: its place among the runs of its task, so that the first methods of all tasks look
-  /// alike.
-  func style(of run: RunRecord) -> Chart.Style {
-    .method(runs(of: run.task).firstIndex { $0.path == run.path } ?? 0)
+  /// Whether a method has several runs, whose spread is then known.
+  var hasSeeds: Bool { methods.contains { $0.runs.count > 1 } }
+
+  /// What each method has over the first on the test split; empty if the evaluations do not tell, or are of different
+  /// examples.
+  var differences: [MethodComparison] {
+    let known = methods.compactMap { method -> MethodComparison.Method? in
+      let reports = method.runs.enumerated().compactMap { index, run in
+        run.evaluation.first { !$0.isReference && $0.lists == .topK && $0.targets != nil }.map { report in
+          (run.seed ?? UInt64(index), report)
+        }
+      }
+      return reports.isEmpty
+        ? nil : .init(name: method.name, lists: .bySeed(Dictionary(reports) { first, _ in first }))
+    }
+    return known.dropFirst().compactMap { try? MethodComparison($0, known[0], .test) }
+  }
+
+  /// Colour and shape of a method: its place among those of its task, so that the first methods of all tasks look alike.
+  func style(of method: RunMethod) -> Chart.Style {
+    .method(methods.filter { $0.task == method.task }.firstIndex { $0.name == method.name } ?? 0)
+  }
+}
+
+extension Report.Sweep {
+  /// The rows in `results` of a sweep's directory; `nil` where there is no such directory.
+  fileprivate init?(_ path: String) throws {
+    guard Directory.isDirectory("\(path)/results"), !File.exists("\(path)/config.yaml") else { return nil }
+    let rows = try ResultRow.rows(in: "\(path)/results")
+    if rows.isEmpty { throw FlowerError(.data, "\(path)/results: expected rows of a sweep") }
+    name = path.split(separator: "/").last.map(String.init) ?? path
+    table = ResultTable(rows)
+  }
+
+  /// The directories of the runs that say more than that they were trained.
+  fileprivate func measured(in path: String) -> [String] {
+    table.groups.flatMap { $0.rows.map { "\(path)/\($0.run)" } }.filter { run in
+      ["evaluation.json", "audit.json"].contains { File.exists("\(run)/\($0)") }
+    }
   }
 }
 
@@ -61,7 +102,7 @@ extension Report {
 
   /// The tables for the terminal, at most 80 columns.
   public var table: String {
-    var blocks: [String] = []
+    var blocks = sweeps.map { $0.table.text }
     for lists in EvaluationReport.Lists.allCases {
       let rows = rows(lists)
       guard !rows.isEmpty else { continue }
@@ -69,10 +110,14 @@ extension Report {
     }
     if !audits.isEmpty {
       let names = audits[0].audit.summary.map(\.name)
-      let rows = audits.map { entry in [entry.run.name] + entry.audit.summary.map(\.text) }
+      let rows = audits.map { entry in
+        [entry.method.name] + names.map { name in entry.method.audit.first { $0.name == name }?.text ?? "–" }
+      }
       let lines = TextTable(header: ["method"] + names.map(Metric.title), rows: rows).lines
       blocks.append("Fitted distribution, exact\n\n\(lines.joined(separator: "\n"))")
     }
+    let differences = MethodComparison.table(differences)
+    if !differences.isEmpty { blocks.append(differences) }
     let trained = runs.filter { !$0.steps.isEmpty }
     if !trained.isEmpty {
       let lines = TextTable(header: Self.costHeader, rows: trained.map(costs)).lines

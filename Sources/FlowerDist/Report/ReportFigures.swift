@@ -4,23 +4,36 @@ struct ReportFigures {
 
   // MARK: Ranking
 
-  /// Accuracy against fairness: a point per method and reference; `nil` where a metric is missing.
+  /// Accuracy against fairness: a point per run and reference, the first of a method with its name; `nil` where there
+  /// are not two.
   func tradeOff(_ lists: EvaluationReport.Lists) -> Chart? {
     let (xName, yName) = ("dgu@10", "hr@10")
-    let rows = report.rows(lists).filter { $0[xName] != nil && $0[yName] != nil }
-    guard rows.count > 1 else { return nil }
-    let styles = styles(of: rows)
-    let series = zip(rows, styles).map { row, style in
-      let (x, y) = (row[xName]?.value ?? 0, row[yName]?.value ?? 0)
+    func point(_ row: EvaluationReport, name: String, label: String?, bar: Bool) -> Chart.Point? {
+      guard let x = row[xName]?.value, let y = row[yName]?.value else { return nil }
       let error = row[yName]?.standardError
       let deviation = error.map { " ± \(NumberText.fixed($0, decimals: 4))" } ?? ""
       let note =
-        "\(row.name)\nHR@10 \(NumberText.fixed(y, decimals: 4))\(deviation)\nDGU@10 \(NumberText.fixed(x, decimals: 4))"
-      return Chart.Series(
+        "\(name)\nHR@10 \(NumberText.fixed(y, decimals: 4))\(deviation)\nDGU@10 \(NumberText.fixed(x, decimals: 4))"
+      return Chart.Point(x: x, y: y, error: bar ? error : nil, note: note, label: label)
+    }
+    var series = report.methods.map { method in
+      let rows = method.runs.flatMap { run in
+        run.evaluation.filter { !$0.isReference && $0.lists == lists }.map { (run.name, $0) }
+      }
+      // Several runs show their spread themselves.
+      let points = rows.enumerated().compactMap { index, row in
+        point(row.1, name: row.0, label: index == 0 ? method.name : nil, bar: rows.count == 1)
+      }
+      return Chart.Series(mark: .points(radius: 5.5), style: report.style(of: method), points: points)
+    }
+    let references = report.rows(lists).filter(\.isReference)
+    series += zip(references, styles(of: references)).map { row, style in
+      Chart.Series(
         mark: .points(radius: 5.5), style: style,
-        points: [Chart.Point(x: x, y: y, error: error, note: note, label: row.name)])
+        points: [point(row, name: row.name, label: row.name, bar: true)].compactMap { $0 })
     }
     let points = series.flatMap(\.points)
+    guard points.count > 1 else { return nil }
     return Chart(
       title: "Accuracy against fairness",
       x: Chart.Axis(
@@ -65,7 +78,7 @@ struct ReportFigures {
       series: bars + [Chart.Series(mark: .levels, style: .target, points: levels)])
   }
 
-  /// The styles of rows: a model has its run's, references have shapes of their own.
+  /// The styles of rows: a model has its method's, references have shapes of their own.
   func styles(of rows: [EvaluationReport]) -> [Chart.Style] {
     let models = rows.filter { !$0.isReference }.map(\.name)
     var references = 0
@@ -74,7 +87,7 @@ struct ReportFigures {
         references += 1
         return .reference(references - 1)
       }
-      if let run = report.runs.first(where: { $0.name == row.name }) { return report.style(of: run) }
+      if let method = report.methods.first(where: { $0.name == row.name }) { return report.style(of: method) }
       return .method(models.firstIndex(of: row.name) ?? 0)
     }
   }
@@ -84,7 +97,7 @@ struct ReportFigures {
   /// Most items that a panel shows; more are thinned out.
   static let mostItems = 2000
 
-  /// A panel per audited run: the target's probability by rank as a line, the model's as points. All panels share
+  /// A panel per audited method: the target's probability by rank as a line, the model's as points. All panels share
   /// their axes.
   var fits: [Chart] {
     let audits = report.audits
@@ -95,7 +108,7 @@ struct ReportFigures {
     let yScale = ChartScale(.logarithmic, fitting: values)
     let longest = audits.map(\.audit.titles.count).max() ?? 1
     let xScale = ChartScale(.logarithmic, fitting: [1, Double(longest)])
-    return audits.map { run, audit in
+    return audits.map { method, audit in
       let metrics = audit.metrics
       let order = metrics.target.indices.sorted { (-metrics.target[$0], $0) < (-metrics.target[$1], $1) }
       let ranks = Self.shownRanks(of: order.count)
@@ -112,11 +125,11 @@ struct ReportFigures {
         Chart.Point(x: Double(rank + 1), y: metrics.target[order[rank]])
       }
       return Chart(
-        title: "\(run.name): total variation \(NumberText.short(metrics.totalVariation))",
+        title: "\(method.name): total variation \(NumberText.short(metrics.totalVariation))",
         x: Chart.Axis(label: "rank of the item in the target", scale: xScale),
         y: Chart.Axis(label: "probability", scale: yScale),
         series: [
-          Chart.Series(mark: .points(radius: 2.1), style: report.style(of: run), points: points),
+          Chart.Series(mark: .points(radius: 2.1), style: report.style(of: method), points: points),
           Chart.Series(mark: .line(faint: false), style: .target, points: line),
         ])
     }
@@ -137,22 +150,37 @@ struct ReportFigures {
 
   // MARK: Training
 
-  /// Loss curves of some runs, a panel per part of the loss, and one for each metric that was validated.
-  func training(of runs: [RunRecord]) -> [Chart] {
-    let hasParts = runs.contains { $0.steps.contains { $0.sftLoss != nil || $0.flowLoss != nil } }
-    let parts: [(title: String, read: (StepLine) -> Double?)] =
+  /// Curves of the first run of some methods: a panel per part of the loss, one for the residual, and one for each
+  /// metric that was validated.
+  func training(of methods: [RunMethod]) -> [Chart] {
+    let steps = methods.flatMap { $0.first.steps.prefix(1) }
+    let hasParts = steps.contains { $0.sftLoss != nil || $0.flowLoss != nil }
+    let parts: [Curve] =
       hasParts
-      ? [("SFT loss", { $0.sftLoss }), ("Flow loss", { $0.flowLoss })] : [("Training loss", { $0.loss })]
-    return parts.compactMap { lossPanel($0.title, of: runs, read: $0.read) } + validationPanels(of: runs)
+      ? [
+        Curve(title: "SFT loss") { $1.sftLoss }, Curve(title: "Flow loss") { $1.flowLoss },
+        // A balance loss is a mean of squared residuals.
+        Curve(title: "Flow residual, root mean square (nats)") { method, line in
+          method.first.isBalanced ? line.flowLoss.map { $0.squareRoot() } : nil
+        },
+      ] : [Curve(title: "Training loss") { $1.loss }]
+    return parts.compactMap { lossPanel($0, of: methods) } + validationPanels(of: methods)
   }
 
-  private func lossPanel(_ title: String, of runs: [RunRecord], read: (StepLine) -> Double?) -> Chart? {
+  private struct Curve {
+    var title: String
+    var read: (RunMethod, StepLine) -> Double?
+  }
+
+  private func lossPanel(_ curve: Curve, of methods: [RunMethod]) -> Chart? {
     var (raw, smooth, hover): ([Chart.Series], [Chart.Series], [Chart.Series]) = ([], [], [])
-    for run in runs {
-      let lines = run.steps.compactMap { line in read(line).flatMap { $0.isFinite ? (line, $0) : nil } }
+    for method in methods {
+      let lines = method.first.steps.compactMap { line in
+        curve.read(method, line).flatMap { $0.isFinite ? (line, $0) : nil }
+      }
       guard lines.count > 1 else { continue }
       let (values, average) = (lines.map(\.1), Smoothing.windowMean(lines.map(\.1)))
-      let style = report.style(of: run)
+      let style = report.style(of: method)
       let point = { (index: Int, values: [Double]) in
         Chart.Point(x: Double(lines[index].0.step), y: values[index])
       }
@@ -170,30 +198,30 @@ struct ReportFigures {
           points: Smoothing.sample(lines.count, count: 40).map { index in
             var mark = point(index, average)
             mark.note =
-              "\(run.name), step \(lines[index].0.step)\n\(NumberText.short(values[index], digits: 4)), "
+              "\(method.name), step \(lines[index].0.step)\n\(NumberText.short(values[index], digits: 4)), "
               + "smoothed \(NumberText.short(average[index], digits: 4))"
             return mark
           }))
     }
     guard !raw.isEmpty else { return nil }
-    return panel(title, lines: raw + smooth + hover, scaledTo: raw.flatMap(\.points).map(\.y))
+    return panel(curve.title, lines: raw + smooth + hover, scaledTo: raw.flatMap(\.points).map(\.y))
   }
 
-  private func validationPanels(of runs: [RunRecord]) -> [Chart] {
+  private func validationPanels(of methods: [RunMethod]) -> [Chart] {
     var names: [String] = []
-    for name in runs.flatMap(\.validations).flatMap(\.metrics).map(\.name) where !names.contains(name) {
+    for name in methods.flatMap(\.first.validations).flatMap(\.metrics).map(\.name) where !names.contains(name) {
       names.append(name)
     }
     return names.compactMap { name in
-      let series = runs.flatMap { run -> [Chart.Series] in
-        let points = run.validations.compactMap { line in
+      let series = methods.flatMap { method -> [Chart.Series] in
+        let points = method.first.validations.compactMap { line in
           line.metrics.first { $0.name == name && $0.value.isFinite }.map { metric in
             Chart.Point(
-              x: Double(line.step), y: metric.value, note: "\(run.name), step \(line.step)\n\(metric.text)")
+              x: Double(line.step), y: metric.value, note: "\(method.name), step \(line.step)\n\(metric.text)")
           }
         }
         guard !points.isEmpty else { return [] }
-        let style = report.style(of: run)
+        let style = report.style(of: method)
         return [
           Chart.Series(mark: .line(faint: false), style: style, points: points),
           Chart.Series(mark: .points(radius: 3.2), style: style, points: points),
@@ -218,4 +246,12 @@ struct ReportFigures {
   }
 
   private static func percent(_ share: Double) -> String { NumberText.fixed(share * 100, decimals: 1) + " %" }
+}
+
+extension RunRecord {
+  /// Whether its flow loss is made of squared residuals, as far as its recipe can be read.
+  fileprivate var isBalanced: Bool {
+    guard let text = recipe, let recipe = try? Recipe.read(yaml: text, file: "config.yaml") else { return false }
+    return [.subtb, .tb, .db, .vargrad].contains(recipe.objective.name)
+  }
 }

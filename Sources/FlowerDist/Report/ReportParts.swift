@@ -53,12 +53,12 @@ extension ReportPage {
   private func cell(_ row: EvaluationReport, _ name: String, best: String?) -> String {
     guard let metric = row[name] else { return "<td>–</td>" }
     let value = !row.isReference && metric.text == best ? "<b>\(metric.text)</b>" : metric.text
-    let error = metric.standardError.map { "<small>±\(NumberText.fixed($0, decimals: 3))</small>" } ?? ""
+    let error = metric.standardError.map { "<small>± \(Metric(name, $0).text)</small>" } ?? ""
     return "<td>\(value)\(error)</td>"
   }
 
   /// The items furthest from their target, folded away.
-  func deviations(of run: RunRecord, _ audit: AuditReport) -> String {
+  func deviations(of method: String, _ audit: AuditReport) -> String {
     let row = { (kind: String, item: DistributionMetrics.Deviation) in
       let cells = [kind, NumberText.short(item.target), NumberText.short(item.policy)].map { "<td>\($0)</td>" }
       return "<tr><td class=\"text\">\(HTML.escape(audit.titles[item.leaf]))</td>\(cells.joined())</tr>"
@@ -68,7 +68,7 @@ extension ReportPage {
       + audit.metrics.underserved(limit: 5).map { row("too seldom", $0) }
     guard !rows.isEmpty else { return "" }
     return """
-      <details><summary>Items furthest from their target: \(HTML.escape(run.name))</summary>
+      <details><summary>Items furthest from their target: \(HTML.escape(method))</summary>
       \(table(["title", "generated", "target", "model"], rows))</details>
       """
   }

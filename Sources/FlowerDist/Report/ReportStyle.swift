@@ -31,7 +31,8 @@ enum ReportStyle {
     th:first-child,td:first-child{text-align:left;padding-left:0}
     td:first-child{max-width:17em;overflow:hidden;text-overflow:ellipsis}
     tr.ref td{color:var(--soft)}
-    td small{color:var(--soft);font-size:12px;margin-left:3px}
+    td small{color:var(--soft);font-size:12px;display:block;line-height:1.2}
+    td:first-child small{display:inline;margin-left:8px}
     td b{border-bottom:2px solid currentColor}
     td.text{white-space:normal;text-align:left;overflow-wrap:anywhere;min-width:12em}
     figure{margin:20px 0 0}

@@ -14,8 +14,8 @@ struct TextTable {
     guard !widths.isEmpty else { return [] }
     let others = widths.dropFirst().reduce(0) { $0 + $1 + 2 }
     widths[0] = min(widths[0], max(width - others, 8))
-    let body = cells.map { row in
-      let first = Self.cut(row[0], to: widths[0])
+    let names = Self.cut(cells.map { $0[0] }, to: widths[0])
+    let body = zip(cells, names).map { row, first in
       let rest = zip(row, widths).dropFirst().map { "  " + Self.padding($0, to: $1) + $0 }
       return Self.trimmed(first + Self.padding(first, to: widths[0]) + rest.joined())
     }
@@ -26,6 +26,15 @@ struct TextTable {
   /// Cut to so many characters, the last one an ellipsis where something is missing.
   static func cut(_ text: String, to width: Int) -> String {
     text.count <= width ? text : width <= 0 ? "" : text.prefix(width - 1) + "…"
+  }
+
+  /// All cut alike: at their ends, or in their middles where different texts would look the same.
+  private static func cut(_ texts: [String], to width: Int) -> [String] {
+    let atEnds = texts.map { cut($0, to: width) }
+    if Set(atEnds).count == Set(texts).count || width < 3 { return atEnds }
+    return texts.map { text in
+      text.count <= width ? text : text.prefix(width / 2) + "…" + text.suffix(width - width / 2 - 1)
+    }
   }
 
   /// Without characters that could steer a terminal.
