@@ -312,7 +312,8 @@ private let valid = """
       sftSupport: .catalogue, sftWeight: .ifairlrs, theta: 0.5, beta: 0.5, rejected: 2, labelSmoothing: 0.1,
       reference: "f")
     recipe.reward = .init(
-      weight: .power, flowRule: .published, file: "w", smoothing: 0, beta: 0, gamma: 0, c: 0)
+      weight: .power, flowRule: .published, file: "w", smoothing: 0, beta: 0, gamma: 0, c: 0, score: .file,
+      scorePath: "p", scoreValues: .logits)
     recipe.trajectories = .init(source: .init(.policy), count: 1, temperature: 2)
     recipe.replay = .init(feed: .policy, capacity: 1, staleness: 1, priorityExponent: 0)
     recipe.optimizer = .init(

@@ -96,7 +96,7 @@ struct MemoryPlan: CustomStringConvertible {
   /// What it consists of, in MB.
   var parts: String {
     "weights \(megabytes(weights)), \(gradientBuffers) gradients \(megabytes(gradients)), AdamW \(megabytes(optimizer)),"
-      + " activations \(megabytes(activations))" + (score > 0 ? ", preference score \(megabytes(score))" : "")
+      + " activations \(megabytes(activations))" + (score > 0 ? ", score \(megabytes(score))" : "")
   }
 
   var description: String { "\(sum): \(parts)" }
