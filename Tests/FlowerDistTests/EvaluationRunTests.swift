@@ -149,7 +149,7 @@ struct ServedCatalogue {
     func expected(_ run: EvaluationRun, own: Bool) -> [[Int32]] {
       run.examples.map { example in
         let preference = served.catalogue.rewards.preference(
-          history: example.history, leavingOut: own ? example.item : nil, score: score)
+          history: example.history, leavingOut: own ? example.item : nil, at: nil, score: score)
         return preference.indices.sorted { (-preference[$0], $0) < (-preference[$1], $1) }.prefix(20).map { Int32($0) }
       }
     }

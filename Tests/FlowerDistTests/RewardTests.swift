@@ -138,7 +138,7 @@ import Testing
     var recipe = Self.recipe(weight, smoothing: 0.5)
     recipe.c = 2
     let model = try RewardModel(recipe, tree: tree, counts: counts, score: MadeUpScore())
-    let p = model.preference(history: [2], leavingOut: nil, score: MadeUpScore())
+    let p = model.preference(history: [2], leavingOut: nil, at: nil, score: MadeUpScore())
     let (low, high, mean) = (p.min()!, p.max()!, p.reduce(0, +) / Double(p.count))
     let weights = zip(p, model.popularity).map { p, w -> Double in
       weight == .divide

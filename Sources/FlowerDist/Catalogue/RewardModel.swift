@@ -43,7 +43,7 @@ public struct RewardModel: Sendable {
   /// The preference score by leaf: the sum over its items, at least 1e-6 of the leaf's popularity; popularity itself
   /// where the history is empty or there is no score.
   public func preference(
-    history: [Int32], leavingOut target: Int32?, at place: ExamplePlace? = nil, score: any PreferenceScore
+    history: [Int32], leavingOut target: Int32?, at place: ExamplePlace?, score: any PreferenceScore
   ) -> [Double] {
     if history.isEmpty { return popularity }
     let context = PreferenceContext(history: history, leavingOut: target, at: place)
