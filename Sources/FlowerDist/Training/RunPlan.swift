@@ -75,23 +75,22 @@ struct RunPlan {
     return "\(t.count) per prompt by \(t.source.yaml), reward \(recipe.reward.weight.rawValue)\(rule)"
   }
 
-  /// The sources' shares in the first and in the last step; `nil` if they do not change.
+  /// The sources' shares in the first step and, if a share that falls with the loss falls all the way, in the last; `nil` if
+  /// they do not change.
   private static func shares(_ recipe: Recipe, steps: Int) -> String? {
     let mixture = recipe.trajectories.source
     if mixture.isConstant || !TrainingObjective(recipe.objective, supervisedScale: 1).usesFlow { return nil }
-    func text(step: Int, falls: Int) -> String {
+    func shares(step: Int, falls: Int) -> [String] {
       let shares = mixture.shares(step: step, falls: falls)
-      return zip(mixture.parts, shares).map { part, share in
-        "\(part.source.rawValue) \(NumberText.tick(share / shares.reduce(0, +)))"
-      }.joined(separator: ", ")
+      return shares.map { NumberText.short($0 / shares.reduce(0, +), digits: 2) }
     }
-    let last = text(step: steps - 1, falls: mixture.falling == nil ? 0 : .max)
-    return
-      "\(text(step: 0, falls: 0)) at first; \(last) \(mixture.falling == nil ? "in the last step" : "at the least")"
+    return zip(mixture.parts, zip(shares(step: 0, falls: 0), shares(step: steps - 1, falls: .max))).map { part, ends in
+      "\(part.source.rawValue) \(ends.0) to \(ends.1)"
+    }.joined(separator: ", ")
   }
 
   private static func replay(_ replay: Recipe.Replay) -> String {
-    "up to \(replay.capacity) titles of \(replay.feed == .all ? "all trajectories" : "the policy"),"
-      + " at most \(replay.staleness) steps old, by residual^\(replay.priorityExponent)"
+    "\(NumberText.grouped(Double(replay.capacity))) titles\(replay.feed == .all ? "" : " of the policy"),"
+      + " \(NumberText.grouped(Double(replay.staleness))) steps, by residual^\(replay.priorityExponent)"
   }
 }
