@@ -136,7 +136,7 @@ import Testing
     ("", "is empty"), ("[]", ":1: expected an object"), (#"{"target":"A"}"#, ":1: expected an array"),
     (#"{"target":"A","predictions":[]}\#n{"target":3,"predictions":[]}"#, ":2: expected a title"),
     (#"{"target":"A","predictions":["A",1]}"#, ":1: expected titles in \"predictions\", found a number"),
-    (#"{"target":"A","predictions":["A"]"#, ":1:35: expected"),
+    (#"{"target":"A","predictions":["A"]"#, ":1:34: expected"),
   ])
   func refuses(text: String, message: String) throws {
     let path = try directory.write("lists.jsonl", text)

@@ -41,10 +41,11 @@ public struct RewardModel: Sendable {
   public var isPersonal: Bool { score != nil }
 
   /// The preference score by leaf: the sum over its items, at least 1e-6 of the leaf's popularity; popularity itself
-  /// where the history is empty or there is no score.
+  /// where the history is empty or there is no score. Items that are new since the training say nothing.
   public func preference(
     history: [Int32], leavingOut target: Int32?, at place: ExamplePlace?, score: any PreferenceScore
   ) -> [Double] {
+    let history = history.filter { $0 < scoredItems }
     if history.isEmpty { return popularity }
     let context = PreferenceContext(history: history, leavingOut: target, at: place)
     let items = score.scores(for: context, items: scoredItems)

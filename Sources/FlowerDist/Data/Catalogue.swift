@@ -45,7 +45,7 @@ public struct Catalogue: Sendable {
 
   /// Tokens of the prompt for a history of item ids, oldest first, and the number of items dropped for lack of room.
   public func prompt(history: [Int32]) throws -> PromptTemplate.Encoded {
-    let encoded = try template.encoded(history: history.map { dataset.titles[Int($0)] }) { tokenizer.encode($0) }
+    let encoded = try template.encoded(history: history.map { titles[Int($0)] }) { tokenizer.encode($0) }
     // A forest needs a row to branch from.
     return encoded.tokens.isEmpty ? .init(tokens: [tree.terminator], dropped: encoded.dropped) : encoded
   }

@@ -133,9 +133,10 @@ extension AuditReport {
   /// The divergences, the popularity groups, and the titles whose probability is furthest from the target; at most 80
   /// columns.
   public var table: String {
-    let divergences = summary + perPrompt.map { Metric("per prompt: \($0.name)", $0.value) }
-    var lines = TextTable(header: ["measure", "value"], rows: divergences.map { [Metric.title($0.name), $0.text] })
-      .lines
+    let divergences =
+      summary.map { [Metric.title($0.name), $0.text] }
+      + perPrompt.map { ["\(Metric.title($0.name)), mean over prompts", $0.text] }
+    var lines = TextTable(header: ["measure", "value"], rows: divergences).lines
     if let groups { lines += [""] + groups.lines }
     for (heading, deviations) in [
       ("most over-served", metrics.overserved(limit: 5)), ("most under-served", metrics.underserved(limit: 5)),
