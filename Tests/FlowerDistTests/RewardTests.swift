@@ -162,7 +162,7 @@ import Testing
     let rewards = model.rewards(history: [2], leavingOut: nil)
     let plain = TokenRewards(tree, weights: model.popularity)
     #expect(model.isPersonal && rewards.flow == plain.flow)
-    let p = model.preference(history: [2], leavingOut: nil, score: MadeUpScore())
+    let p = model.preference(history: [2], leavingOut: nil, at: nil, score: MadeUpScore())
     let (low, high, mean) = (p.min()!, p.max()!, p.reduce(0, +) / Double(p.count))
     let products = (0..<tree.leafCount).map { leaf -> Double in
       let changed = plain.logRewards(toLeaf: leaf).map { logReward in

@@ -163,7 +163,8 @@ struct RecipeRule: Sendable {
       unless: "objective.name ppo and grpo learn from what the policy writes: trajectories.source must be policy and"
         + " trajectories.temperature 1"
     ) {
-      !$0.objective.name.isPolicyGradient || $0.trajectories.source == .init(.policy) && $0.trajectories.temperature == 1
+      !$0.objective.name.isPolicyGradient
+        || $0.trajectories.source == .init(.policy) && $0.trajectories.temperature == 1
     },
     RecipeRule(
       \.trajectories.count, \.objective.name,
