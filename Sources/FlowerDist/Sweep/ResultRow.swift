@@ -183,6 +183,7 @@ extension ResultRow {
       guard case .number(let text) = json else { return nil }
       return UInt64(text)
     }
+    position = try record.count("position")
     status = try record.required(
       "status", Status.allCases.map(\.rawValue).joined(separator: " or ")
     ) {
