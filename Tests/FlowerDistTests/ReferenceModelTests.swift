@@ -187,8 +187,9 @@ import Testing
     let policy = MemoryPlan(
       c, trained: 1, grains: 1, ranks: 1, rows: 4 * (start.longestPrompt + 2 * title), queries: 4 * (1 + 2 * title),
       vocabulary: true)
+    let root = Head.optionBytes(c, readouts: 4, options: Int(start.catalogue.tree.optionCount[0]))
     let reference = Activations.bytes(c, rows: start.longestPrompt + nodes, queries: 1 + nodes, keeping: .nothing)
-    #expect(MemoryPlan(start, ranks: 1).activations == policy.activations + reference)
+    #expect(MemoryPlan(start, ranks: 1).activations == policy.activations + root + reference)
   }
 
   @Test func refusesOtherTokens() throws {

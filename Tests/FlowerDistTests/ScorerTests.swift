@@ -365,7 +365,7 @@ import Testing
     (text(objective: #""name": "vargrad""#), "objective.name vargrad compares two or more"),
     (text(objective: #""name": "soft", "granularity": 2"#), "soft compares single tokens"),
     (text(objective: #""name": "tb", "weight": "power""#), "weight power needs trajectories.scores"),
-    (text(objective: #""name": "tb", "flow_rule": "published""#), "flow_rule published is for reward.weight divide"),
+    (text(objective: #""name": "tb", "flow_rule": "published""#), "flow_rule published is for weight divide"),
     (text(objective: #""name": "tb", "weight": "file""#), "weight file is of recipes"),
     (text(objective: #""name": "tb", "theta": 0.5"#), "theta needs trajectories.target"),
     (#"{"sequences": [], "objective": {"name": "tb"}}"#, "objective and gradients need trajectories"),

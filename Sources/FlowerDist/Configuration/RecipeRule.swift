@@ -107,11 +107,11 @@ struct RecipeRule: Sendable {
     ) { $0.objective.granularity == 1 || $0.objective.name != .soft },
     RecipeRule(
       \.reward.flowRule, \.reward.weight,
-      unless: "reward.flow_rule published is for reward.weight divide and add_log"
+      unless: "flow_rule published is for weight divide and add_log"
     ) { $0.reward.flowRule == .tree || [.divide, .addLog].contains($0.reward.weight) },
     RecipeRule(
       \.reward.flowRule, \.objective.name,
-      unless: "objective.name soft asks for the rewards of a state: reward.flow_rule must be tree"
+      unless: "objective.name soft asks for the rewards of a state: flow_rule must be tree"
     ) { $0.reward.flowRule == .tree || $0.objective.name != .soft },
   ]
 
