@@ -24,14 +24,8 @@ struct ModelOptions: ParsableArguments {
   func load(
     _ ranks: any Communicator, loadsScore: Bool = true, scorePath: String? = nil
   ) throws -> ServedModel {
-    let directory = String(
-      decoding: try ranks.fromRoot { Array(try ServedModel.modelDirectory(model).utf8) }, as: UTF8.self)
-    let host = try HostWeights.load(directory, ranks)
-    let served = try ranks.together {
-      try ServedModel(
-        path: model, directory: directory, data: data, catalogue: catalogue, host: host, loadsScore: loadsScore,
-        scorePath: scorePath)
-    }
+    let served = try ServedModel.load(
+      model, data: data, catalogue: catalogue, loadsScore: loadsScore, scorePath: scorePath, ranks)
     if ranks.isRoot { for note in served.notes { print(note) } }
     return served
   }
@@ -147,16 +141,17 @@ struct Evaluate: ParsableCommand {
       return
     }
     let served = try options.load(ranks, scorePath: preference.path)
-    var settings = EvaluationRun.Options()
-    let recipe = try ranks.together { try options.recipe()?.evaluation ?? Recipe.Evaluation() }
+    var recipe = try ranks.together { try options.recipe()?.evaluation ?? Recipe.Evaluation() }
+    recipe.score = score ?? recipe.score
+    recipe.lengthPenalty = lengthPenalty ?? recipe.lengthPenalty
+    recipe.guidance = guidance ?? recipe.guidance
+    recipe.temperature = temperature ?? recipe.temperature
+    recipe.examples = examples ?? recipe.examples
+    recipe.excludeHistory = excludeHistory ?? recipe.excludeHistory
+    var settings = EvaluationRun.Options(recipe)
     settings.split = split
-    settings.examples = examples ?? recipe.examples
     settings.exact = exact
-    settings.decoding = Decoding(
-      score: score ?? recipe.score, lengthPenalty: lengthPenalty ?? recipe.lengthPenalty,
-      guidance: guidance ?? recipe.guidance, temperature: temperature ?? recipe.temperature)
-    settings.beam = beam ?? (settings.decoding.score == .published ? Decoding.publishedBeam : recipe.beam)
-    settings.excludeHistory = excludeHistory ?? recipe.excludeHistory
+    settings.beam = beam ?? settings.beam
     let run = try EvaluationRun(served.catalogue, LanguageModel(served.transformer), ranks, settings)
     let rows = try run.run(name: runName(options.model))
     try ranks.together { if ranks.isRoot { try show(rows) } }

@@ -130,6 +130,18 @@ import Testing
     #expect(chart.series.map { $0.points.compactMap(\.label) } == [["a"], ["b"], ["again"]])
   }
 
+  @Test func whatAllNamesBeginWithIsLeftOut() throws {
+    func common(_ names: String...) throws -> String {
+      let runs = Runs()
+      return try Report.build(runs: names.map { try runs.write($0, ["config.yaml": "a: 1\n"]) }).commonName
+    }
+    #expect(try common("quick-next-sft", "quick-next-flower") == "quick-next-")
+    #expect(try common("quick-sft", "quicker-flower") == "")
+    #expect(try common("quick-sft") == "")
+    #expect(try common("a-", "a-b") == "")
+    #expect(try common("a-x=1_y=2", "a-x=1_y=3") == "")
+  }
+
   @Test func aSweepIsShownWithAllItsSettings() throws {
     let runs = Runs()
     let rows = [
@@ -152,7 +164,7 @@ import Testing
     var table = TextTable(header: ["method", "n"], rows: names.map { [$0, "1"] })
     table.width = 20
     #expect(
-      table.lines.dropFirst(2).map { $0.split(separator: " ")[0] } == ["quicksta…tems-sft", "quicksta…s-flower", "x"])
+      table.lines.dropFirst(2).map { $0.split(separator: " ")[0] } == ["quick…t-items-sft", "quick…tems-flower", "x"])
     table.rows.removeFirst()
     #expect(table.lines[2].hasPrefix("quickstart-next-…"))
   }

@@ -55,7 +55,7 @@ extension LaunchTests {
       let workspace = try Workspace(
         Workspace.recipe().replacing("data: {generated: 60}", with: "data: {generated: 60, generated_examples: 400}")
           .replacing("A title:", with: "{history}:"))
-      let arguments = ["--over", "training.steps=3,4", "--examples", "24"]
+      let arguments = ["--over", "training.steps=3,4", "--examples", "24", "--set", "evaluation.temperature=1.5"]
       let outcome = try await sweep(workspace, arguments)
       #expect(outcome.codes == [0, 0], "\(outcome.errors)")
       let rows = try ["3", "4"].map { try row(workspace, "tiny_steps=\($0)_seed=1") }
@@ -64,6 +64,7 @@ extension LaunchTests {
       #expect(rows[best][.test]?.model(.topK)?.examples == 24 && rows[1 - best][.test] == nil)
       #expect(rows[best][.test]?.rows.contains { $0.isReference && $0.targets != nil } == true)
       #expect(outcome.output.contains("Difference from steps=3"))
+      #expect(rows[best][.test]?.model(.sampled)?.name.contains("temperature 1.5") == true)
       // Another number of examples measures again and trains nothing.
       let wider = try await sweep(
         workspace, ranks: 0, ["--over", "training.steps=3,4", "--examples", "30", "--test", "all"])

@@ -14,6 +14,14 @@ public struct EvaluationRun {
     public var decoding = Decoding()
     public var seed: UInt64 = 1
     public init() {}
+
+    /// As a recipe says; the published score has its published beam.
+    public init(_ recipe: Recipe.Evaluation) {
+      examples = recipe.examples
+      decoding = recipe.decoding
+      beam = decoding.score == .published ? Decoding.publishedBeam : recipe.beam
+      excludeHistory = recipe.excludeHistory
+    }
   }
 
   private static let batch = 8

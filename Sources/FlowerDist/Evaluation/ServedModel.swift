@@ -45,6 +45,23 @@ public struct ServedModel {
     self.notes = notes
   }
 
+  /// Collective. Loads the same on every rank: the checkpoint that rank zero finds, its weights once per host.
+  ///
+  /// - Parameters: as those of the initializer.
+  public static func load(
+    _ path: String, data: String? = nil, catalogue: String? = nil, loadsScore: Bool = true, scorePath: String? = nil,
+    _ communicator: any Communicator
+  ) throws -> ServedModel {
+    let directory = String(
+      decoding: try communicator.fromRoot { Array(try modelDirectory(path).utf8) }, as: UTF8.self)
+    let host = try HostWeights.load(directory, communicator)
+    return try communicator.together {
+      try ServedModel(
+        path: path, directory: directory, data: data, catalogue: catalogue, host: host, loadsScore: loadsScore,
+        scorePath: scorePath)
+    }
+  }
+
   private static func dataset(_ data: String?, of path: String) throws -> Dataset {
     if let data { return try Dataset(directory: data) }
     if let recipe = try Recipe.ofRun(path) {

@@ -165,7 +165,7 @@ struct ChartSVG {
     var taken = all.map { Box(x: x($0.x) - 6, y: y($0.y) - 6, width: 12, height: 12) }
     for point in all {
       guard let label = point.label else { continue }
-      let shown = TextTable.cut(label, to: 26)
+      let shown = TextTable.cutInside(label, to: 26)
       // Text is measured by an average; the page has no font to ask.
       let (textWidth, textHeight) = (Double(shown.count) * 7.2 + 2, 13.0)
       let (px, py) = (x(point.x), y(point.y))

@@ -8,6 +8,8 @@ public struct Report: Sendable {
 
   public let runs: [RunRecord]
   let methods: [RunMethod]
+  /// What the names of all methods began with; left out.
+  let commonName: String
   let sweeps: [Sweep]
 
   /// Reads run directories, and of a sweep's directory the runs that have an evaluation or an audit; pieces that a run
@@ -25,7 +27,10 @@ public struct Report: Sendable {
     var runs = try paths.map { try RunRecord(path: $0) }
     let names = runs.map(\.name)
     for index in runs.indices where names.filter({ $0 == names[index] }).count > 1 { runs[index].name = paths[index] }
-    return Report(runs: runs, methods: RunMethod.methods(of: runs), sweeps: sweeps)
+    var methods = RunMethod.methods(of: runs)
+    let common = RunMethod.commonName(of: methods)
+    for index in methods.indices { methods[index].name.removeFirst(common.count) }
+    return Report(runs: runs, methods: methods, commonName: common, sweeps: sweeps)
   }
 
   /// Rows of one kind of lists: the methods, then the references, each once.

@@ -52,6 +52,7 @@ struct ReportPage {
     if let items = report.audits.first?.audit.titles.count {
       facts.append("distribution of \(NumberText.grouped(Double(items))) items")
     }
+    if !report.commonName.isEmpty { facts.append("names without “\(report.commonName)”") }
     let seconds = report.runs.reduce(0) { $0 + $1.seconds }
     if seconds > 0 { facts.append("\(NumberText.duration(seconds)) of training") }
     return """
@@ -89,7 +90,7 @@ struct ReportPage {
       better == .higher ? $0.metric.value > $1.metric.value : $0.metric.value < $1.metric.value
     }
     guard let best = sorted.first else { return nil }
-    let others = sorted.dropFirst().prefix(3).map { "\($0.name) \($0.metric.text)" }.joined(
+    let others = sorted.dropFirst().prefix(2).map { "\($0.name) \($0.metric.text)" }.joined(
       separator: " · ")
     let versus = others.isEmpty ? "" : "<div class=\"what\">\(HTML.escape(others))</div>"
     return """
@@ -114,9 +115,7 @@ struct ReportPage {
       parts.append(
         """
         <h2>Next items, \(lists.title) lists</h2>
-        <p class="lead">Every method recommends \(kind) to the same users. \(errors); \
-        DGU and MGU say how far the popularity groups are from their share in the histories. The best trained model \
-        is underlined; grey lines are references.</p>
+        <p class="lead">Every method recommends \(kind) to the same users.\(parts.isEmpty ? explanation : "")</p>
         """)
       parts.append(comparison(rows, metrics: main))
       let charts = [figures.tradeOff(lists), figures.groupShares(lists)].compactMap { $0 }
@@ -143,11 +142,15 @@ struct ReportPage {
     return parts.joined(separator: "\n")
   }
 
-  /// What the errors of the tables mean.
-  private var errors: String {
-    report.hasSeeds
-      ? "Where a method has several runs the numbers are means over them, with the standard error of that mean; of one run, accuracy (HR, NDCG) has the standard error over examples"
+  /// What the tables of next items show.
+  private var explanation: String {
+    let errors =
+      report.hasSeeds
+      ? "Numbers are means over a method's runs, ± the standard error of that mean; where there is one run, accuracy"
+        + " (HR, NDCG) has the standard error over examples"
       : "Accuracy (HR, NDCG) with standard errors"
+    return " \(errors). DGU and MGU say how far the popularity groups are from their share in the histories. The best"
+      + " trained model is underlined; grey lines are references."
   }
 
   /// Paired differences from the first method.
@@ -228,7 +231,7 @@ struct ReportPage {
         return
           "<tr\(row.isReference ? " class=\"ref\"" : "")><td>\(HTML.escape(row.name))\(mark)</td>\(cells.joined())</tr>"
       }
-      let notes = sweep.table.notes(selection: "").map {
+      let notes = sweep.table.notes(mark: "“selected”").map {
         "<p class=\"lead\">\(HTML.escape($0))</p>"
       }
       return """
@@ -258,9 +261,10 @@ struct ReportPage {
         caption:
           "\(title): loss by training step, smoothed, with every step's value behind.\(which)")
     }
+    let costs = table(Report.costHeader, rows)
     return """
       <h2>Training</h2>
-      \(table(Report.costHeader, rows))
+      \(report.hasSeeds ? "<details><summary>What each run took</summary>\(costs)</details>" : costs)
       \(blocks.joined(separator: "\n"))
       """
   }

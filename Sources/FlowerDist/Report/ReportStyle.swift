@@ -5,7 +5,7 @@ enum ReportStyle {
     :root{color-scheme:light dark;--paper:#fff;--ink:#1a1d21;--soft:#5c6670;--faint:#eef1f4;--rule:#d9dfe5;
     --c0:#c44e00;--c1:#0067a8;--c2:#007d5a;--c3:#a84380;--c4:#2f8fc9;--c5:#a87400;--ref:#6b7580;--target:#1a1d21;
     --mark:#fff2c2}
-    @media(prefers-color-scheme:dark){:root{--paper:#14171b;--ink:#e8ebee;--soft:#a0a9b2;--faint:#1e2329;--rule:#343b43;
+    @media screen and (prefers-color-scheme:dark){:root{--paper:#14171b;--ink:#e8ebee;--soft:#a0a9b2;--faint:#1e2329;--rule:#343b43;
     --c0:#f28e4b;--c1:#5cb0f0;--c2:#3fc59f;--c3:#e495c6;--c4:#8fd0f7;--c5:#efc04a;--ref:#a0a9b2;--target:#f4f6f8;
     --mark:#4d4212}}
     *{box-sizing:border-box}
@@ -27,9 +27,10 @@ enum ReportStyle {
     .scroll{overflow-x:auto;margin:12px 0 4px}
     table{border-collapse:collapse;width:100%;font-size:15px}
     th,td{padding:7px 10px;text-align:right;white-space:nowrap;border-bottom:1px solid var(--rule)}
-    th{font-size:13px;font-weight:600;color:var(--soft);vertical-align:bottom}
+    th{font-size:13px;font-weight:600;color:var(--soft);vertical-align:bottom;white-space:normal}
     th:first-child,td:first-child{text-align:left;padding-left:0}
-    td:first-child{max-width:17em;overflow:hidden;text-overflow:ellipsis}
+    td:first-child{min-width:8em;white-space:normal;overflow-wrap:anywhere}
+    h3{font-size:17px;margin:28px 0 4px}
     tr.ref td{color:var(--soft)}
     td small{color:var(--soft);font-size:12px;display:block;line-height:1.2}
     td:first-child small{display:inline;margin-left:8px}
@@ -67,6 +68,7 @@ enum ReportStyle {
     .tiles{grid-template-columns:1fr 1fr;gap:10px}.tile{padding:10px 12px}svg text{font-size:15px}
     svg .charttitle{font-size:17px}svg .pointlabel{font-size:14px}}
     @media print{:root{color-scheme:light}main{max-width:none;padding:0}figure,.tile,tr,svg{break-inside:avoid}
-    h2{break-after:avoid}.scroll{overflow:visible}details::details-content{content-visibility:visible;height:auto}}
+    h2,h3{break-after:avoid}.scroll{overflow:visible}
+    table{font-size:12px}th,td{padding:4px 6px}th,td small{font-size:10px}pre{font-size:10px}details::details-content{content-visibility:visible;height:auto}}
     """
 }

@@ -24,6 +24,16 @@ struct RunMethod {
     return methods
   }
 
+  /// The words that the names of all methods begin with, up to a `-`, `_` or space; empty for one method.
+  static func commonName(of methods: [RunMethod]) -> String {
+    guard methods.count > 1, let first = methods.first?.name else { return "" }
+    let common = methods.dropFirst().reduce(first[...]) { $0.commonPrefix(with: $1.name)[...] }
+    let end = common.lastIndex { "-_ ".contains($0) }
+    // A name without its value says nothing.
+    let words = end.map { common[...$0] } ?? ""
+    return methods.allSatisfy { $0.name.count > words.count } && !words.contains("=") ? String(words) : ""
+  }
+
   var task: RunRecord.Task { runs[0].task }
 
   /// The run that stands for the method where only one can be shown.

@@ -32,9 +32,12 @@ struct TextTable {
   private static func cut(_ texts: [String], to width: Int) -> [String] {
     let atEnds = texts.map { cut($0, to: width) }
     if Set(atEnds).count == Set(texts).count || width < 3 { return atEnds }
-    return texts.map { text in
-      text.count <= width ? text : text.prefix(width / 2) + "…" + text.suffix(width - width / 2 - 1)
-    }
+    return texts.map { cutInside($0, to: width) }
+  }
+
+  /// Cut to so many characters, at least 3, of which most are the text's end.
+  static func cutInside(_ text: String, to width: Int) -> String {
+    text.count <= width ? text : text.prefix(width / 3) + "…" + text.suffix(width - width / 3 - 1)
   }
 
   /// Without characters that could steer a terminal.

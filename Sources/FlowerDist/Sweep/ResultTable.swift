@@ -210,7 +210,7 @@ extension ResultTable {
         header: ["  method"] + block.header.map { $0 + " " }, rows: rows, width: 110)
       return "\(block.title)\n\n\(table.lines.joined(separator: "\n"))"
     }
-    parts += notes(selection: "→ ")
+    parts += notes(mark: "→")
     return parts.joined(separator: "\n\n") + "\n"
   }
 
@@ -231,23 +231,23 @@ extension ResultTable {
       let body = lines.map { "| " + $0.joined(separator: " | ") + " |" }.joined(separator: "\n")
       return "\(String(repeating: "#", count: headingLevel)) \(block.title)\n\n\(body)"
     }
-    parts += notes(selection: "").map(Self.escaped)
+    parts += notes(mark: "(selected)").map(Self.escaped)
     return parts.joined(separator: "\n\n") + "\n"
   }
 
   /// What the tables do not say themselves.
-  func notes(selection mark: String) -> [String] {
+  /// - Parameter mark: what selected settings have.
+  func notes(mark: String) -> [String] {
     var lines: [String] = []
     if groups.contains(where: { $0.rows.count > 1 }) {
       lines.append("Mean ± half a 95 % interval over the seeds.")
     }
     if selects {
       let place = isDistribution ? "" : " on the validation split"
-      lines.append("\(mark)selected: the best mean of \(Metric.title(select))\(place).")
+      lines.append("\(mark) is a recipe's setting with the best mean of \(Metric.title(select))\(place).")
     }
-    var notes = lines.isEmpty ? [] : [lines.joined(separator: " ")]
-    notes += groups.flatMap(\.diverged).map { "\($0.run) diverged: \($0.message ?? "")" }
-    return notes.map(TextTable.printable)
+    lines += groups.flatMap(\.diverged).map { "\($0.run) diverged: \($0.message ?? "")" }
+    return lines.map(TextTable.printable)
   }
 
   /// Text that neither ends a cell nor means something in Markdown.

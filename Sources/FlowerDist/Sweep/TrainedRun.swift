@@ -9,14 +9,7 @@ struct TrainedRun {
   init(_ recipe: Recipe, _ communicator: any Communicator) throws {
     self.recipe = recipe
     self.communicator = communicator
-    let path = RunDirectory.path(recipe)
-    let directory = String(
-      decoding: try communicator.fromRoot { Array(try ServedModel.modelDirectory(path).utf8) },
-      as: UTF8.self)
-    let host = try HostWeights.load(directory, communicator)
-    served = try communicator.together {
-      try ServedModel(path: path, directory: directory, data: nil, host: host)
-    }
+    served = try ServedModel.load(RunDirectory.path(recipe), communicator)
     language = LanguageModel(served.transformer)
   }
 
@@ -29,21 +22,10 @@ struct TrainedRun {
   func evaluate(_ split: Dataset.Split) throws -> [EvaluationReport] {
     var options = EvaluationRun.Options(recipe.evaluation)
     options.split = split
-    return try EvaluationRun(served.catalogue, language, communicator, options).run(
-      name: recipe.name)
+    return try EvaluationRun(served.catalogue, language, communicator, options).run(name: recipe.name)
   }
 
   func audit() throws -> AuditReport {
     try EvaluationRun.audit(served.catalogue, language, communicator, EvaluationRun.Options())
-  }
-}
-
-extension EvaluationRun.Options {
-  /// As a recipe says.
-  init(_ recipe: Recipe.Evaluation) {
-    self.init()
-    examples = recipe.examples
-    beam = recipe.beam
-    excludeHistory = recipe.excludeHistory
   }
 }
