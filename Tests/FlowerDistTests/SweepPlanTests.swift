@@ -50,6 +50,15 @@ import Testing
       ])
   }
 
+  /// What is set for all runs may go with the values of the axes alone.
+  @Test func recipesAreReadWithTheirValues() throws {
+    let published = try plan(["reward.weight=divide,add_log"], overrides: ["reward.flow_rule=published"])
+    #expect(published.runs.map(\.recipe.reward.weight) == [.divide, .addLog])
+    #expect(published.runs.allSatisfy { $0.recipe.reward.flowRule == .published })
+    let wrong = message { try plan(["reward.weight=divide,power"], overrides: ["reward.flow_rule=published"]) }
+    #expect(wrong.contains("flow_rule published is for weight divide and add_log"))
+  }
+
   @Test func severalRecipes() throws {
     let other = try scratch.write(Self.text, "sft.yaml")
     let plan = try plan(["training.steps=1,2"], recipes: [recipe, other])

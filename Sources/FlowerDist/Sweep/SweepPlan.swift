@@ -36,7 +36,11 @@ public struct SweepPlan: Sendable {
     name: String? = nil
   ) throws {
     try Self.check(axes, seeds, overrides)
-    let bases = try recipes.map { try Recipe.read(path: $0, overrides: overrides) }
+    let combinations = axes.reduce([[]]) { combinations, axis in
+      combinations.flatMap { combination in axis.values.map { combination + ["\(axis.key)=\($0)"] } }
+    }
+    // With values of the axes: without them a recipe may ask for what does not go together.
+    let bases = try recipes.map { try Recipe.read(path: $0, overrides: overrides + combinations[0]) }
     guard let first = bases.first else { throw FlowerError(.usage, "expected at least one recipe") }
     if let other = bases.first(where: { $0.runs != first.runs }) {
       throw FlowerError(
@@ -54,10 +58,6 @@ public struct SweepPlan: Sendable {
     }
     directory = RunDirectory.path(named)
 
-    let combinations = axes.reduce([[]]) { combinations, axis in
-      combinations.flatMap { combination in axis.values.map { combination + ["\(axis.key)=\($0)"] }
-      }
-    }
     var runs: [Run] = []
     for (path, base) in zip(recipes, bases) {
       for combination in combinations {
