@@ -10,13 +10,13 @@ struct ServedCatalogue {
 
   init(
     _ dataset: Dataset? = nil, template: String = "{history}:", weight: Recipe.Reward.Weight = .power,
-    offered: OfferedTitles? = nil
+    flowRule: Recipe.Reward.FlowRule = .tree, offered: OfferedTitles? = nil
   ) throws {
     var prompt = Recipe.Prompt()
     prompt.template = template
     prompt.historyLength = 3
     var reward = Recipe.Reward()
-    reward.weight = weight
+    (reward.weight, reward.flowRule) = (weight, flowRule)
     catalogue = try Catalogue(
       dataset: dataset ?? .generated(titles: 40, examples: 200, seed: 3), tokenizer: .bytes, prompt: prompt,
       terminator: "\n", reward: reward, offered: offered)

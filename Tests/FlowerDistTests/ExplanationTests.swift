@@ -6,10 +6,13 @@ import Testing
 @Suite struct ExplanationTests {
   private static let titles = ["Fargo", "Far and Away", "Fargo 2", "Heat", "Heathers"]
 
-  private func served(weight: Recipe.Reward.Weight = .power) throws -> ServedCatalogue {
+  private func served(
+    weight: Recipe.Reward.Weight = .power, flowRule: Recipe.Reward.FlowRule = .tree
+  ) throws -> ServedCatalogue {
     let some = [Interaction(history: [0, 1, 3], item: 2), Interaction(history: [3], item: 4)]
     return try ServedCatalogue(
-      Dataset(name: "", titles: Self.titles, train: some, valid: some, test: some), weight: weight)
+      Dataset(name: "", titles: Self.titles, train: some, valid: some, test: some), weight: weight,
+      flowRule: flowRule)
   }
 
   @Test(arguments: titles) func addsUpToTheItem(title: String) throws {
@@ -43,6 +46,18 @@ import Testing
       #expect(!step.isForced || (step.residual == 0 && step.reward == 1 && step.logProbability == 0))
       flow = share
     }
+  }
+
+  /// Under the published flow rule too, whose rewards are not normalised, a title ends at its target.
+  @Test(arguments: titles) func publishedRewardsAddUpToTheItem(title: String) throws {
+    let served = try served(weight: .divide, flowRule: .published)
+    let explanation = try Explanation(served.catalogue, served.language, title: title, history: ["Heat"])
+    let rewards = served.catalogue.rewards.rewards(history: [3], leavingOut: nil)
+    let leaf = Int(served.catalogue.tree.leafOfItem[Self.titles.firstIndex(of: title)!])
+    #expect(abs(explanation.target - rewards.target[leaf]) < 1e-12)
+    let residual = log(explanation.probability / explanation.target)
+    #expect(abs(explanation.steps.last!.runningResidual - residual) < 1e-9)
+    #expect(explanation.steps.allSatisfy { $0.flow > 0 && $0.flow.isFinite })
   }
 
   @Test func readsWellInEightyColumns() throws {

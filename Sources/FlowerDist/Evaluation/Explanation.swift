@@ -14,7 +14,8 @@ public struct Explanation: Equatable, Sendable {
     public var options: Int
     /// Flow of the state that it leads to, as a share of the flow of the empty prefix; at the end the item's reward.
     public var flow: Double
-    /// r, the token's reward: the share of the flow that it keeps.
+    /// r, the token's reward: the share of the flow that it keeps (under the published flow rule what becomes of it by the
+    /// title's score).
     public var reward: Double
     /// log π, its log-probability among the options.
     public var logProbability: Double
@@ -66,7 +67,9 @@ public struct Explanation: Equatable, Sendable {
     let scores = language.score(titles, training: false)
     let path = tree.path(toLeaf: leaf)
     let logRewards = rewards.logRewards(toLeaf: leaf)
-    var running = 0.0
+    let flows = rewards.logFlows(toLeaf: leaf).dropFirst().map { exp($0) } + [rewards.target[leaf]]
+    // What rewards that are not normalised add up to counts from the start.
+    var running = rewards.logTotal
     return path.enumerated().map { index, node in
       let child = index + 1 < path.count ? path[index + 1] : nil
       let options = titles.scores(prompt: 0, node: node, support: .catalogue)
@@ -76,9 +79,8 @@ public struct Explanation: Equatable, Sendable {
       let token = child.map { tree.token[$0] } ?? tree.terminator
       return Step(
         token: token, text: child == nil ? "" : String(decoding: tokenizer.decode([token]), as: UTF8.self),
-        options: Int(tree.optionCount[node]),
-        flow: (child.map { rewards.flow[$0] } ?? rewards.weights[leaf]) / rewards.flow[0],
-        reward: exp(logRewards[index]), logProbability: logProbability, residual: residual, runningResidual: running)
+        options: Int(tree.optionCount[node]), flow: flows[index], reward: exp(logRewards[index]),
+        logProbability: logProbability, residual: residual, runningResidual: running)
     }
   }
 }
