@@ -54,6 +54,7 @@ public struct EvaluationRun {
       throw FlowerError(
         .usage, "--exact ranks by the policy over the catalogue; expected a beam with --score published")
     }
+    if options.decoding.guidance < 1 { try catalogue.score?.requireScores(of: options.split) }
     self.catalogue = catalogue
     evaluator = Evaluator(catalogue, language)
     self.communicator = communicator
