@@ -26,6 +26,7 @@ import Testing
     #expect(
       value.description
         == #"[1,-2,3.5,1e-05,1e+16,true,false,null,[],[],[1],{"a":[{"b":"c"}],"d'":2}]"#)
+    #expect(try parse("(('a'))").string == "a", "brackets around a value are no tuple")
     #expect(try parse("  [ 0 ,1,]  ").array?.map(\.int) == [0, 1])
   }
 

@@ -28,7 +28,7 @@ extension JSON {
 }
 
 /// A recursive descent over the bytes of one JSON text.
-private struct JSONParser {
+private struct JSONParser: LiteralScanner {
   let bytes: UnsafeRawBufferPointer
   let file: String
   let firstLine: Int
@@ -46,16 +46,15 @@ private struct JSONParser {
 
   mutating func parse() throws -> JSON {
     if bytes.starts(with: [0xEF, 0xBB, 0xBF]) { throw error("a byte-order mark is not allowed") }
-    skipWhiteSpace()
+    skipSpace()
     let value = try parseValue()
-    skipWhiteSpace()
+    skipSpace()
     if position < bytes.count { throw error("expected the end of the text after the value") }
     return value
   }
 
   private mutating func parseValue() throws -> JSON {
-    values += 1
-    if values > JSON.valueLimit { throw error("more than \(JSON.valueLimit) values") }
+    try countValue()
     guard let first = peek else { throw error("expected a value") }
     switch first {
     case UInt8(ascii: "{"): return try nested { parser throws in try parser.parseObject() }
@@ -69,25 +68,15 @@ private struct JSONParser {
     }
   }
 
-  private mutating func nested(_ body: (inout JSONParser) throws -> JSON) throws -> JSON {
-    if depth == JSON.nestingLimit { throw error("nested deeper than \(JSON.nestingLimit) levels") }
-    depth += 1
-    position += 1
-    skipWhiteSpace()
-    let value = try body(&self)
-    depth -= 1
-    return value
-  }
-
   private mutating func parseArray() throws -> JSON {
     var elements: [JSON] = []
     if skip("]") { return .array(elements) }
     while true {
       elements.append(try parseValue())
-      skipWhiteSpace()
+      skipSpace()
       if skip("]") { return .array(elements) }
       guard skip(",") else { throw error("expected , or ] in an array") }
-      skipWhiteSpace()
+      skipSpace()
     }
   }
 
@@ -102,42 +91,15 @@ private struct JSONParser {
       guard keys.insert(key, after: members) else {
         throw error("the key \(key.quoted) occurs twice in one object", at: start)
       }
-      skipWhiteSpace()
+      skipSpace()
       guard skip(":") else { throw error("expected : after a key") }
-      skipWhiteSpace()
+      skipSpace()
       members.append(JSON.Member(key, try parseValue()))
-      skipWhiteSpace()
+      skipSpace()
       if skip("}") { return .object(members) }
       guard skip(",") else { throw error("expected , or } in an object") }
-      skipWhiteSpace()
+      skipSpace()
     }
-  }
-
-  private mutating func parseWord(_ word: StaticString, _ value: JSON) throws -> JSON {
-    let start = position
-    for byte in UnsafeBufferPointer(start: word.utf8Start, count: word.utf8CodeUnitCount) {
-      guard peek == byte else { throw error("expected \(word)", at: start) }
-      position += 1
-    }
-    return value
-  }
-
-  private mutating func parseNumber() throws -> String {
-    let start = position
-    _ = skip("-")
-    if !skip("0") { try skipDigits() }
-    if skip(".") { try skipDigits() }
-    if skip("e") || skip("E") {
-      _ = skip("-") || skip("+")
-      try skipDigits()
-    }
-    return String(decoding: bytes[start..<position], as: UTF8.self)
-  }
-
-  private mutating func skipDigits() throws {
-    let start = position
-    while let byte = peek, byte >= UInt8(ascii: "0"), byte <= UInt8(ascii: "9") { position += 1 }
-    if position == start { throw error("expected a digit") }
   }
 
   private mutating func parseString() throws -> String {
@@ -188,10 +150,10 @@ private struct JSONParser {
     case UInt8(ascii: "r"): unescaped.append(0x0D)
     case UInt8(ascii: "t"): unescaped.append(0x09)
     case UInt8(ascii: "u"):
-      var scalar = try parseHexadecimal(escape: start)
+      var scalar = try parseHexadecimal(digits: 4, escape: start)
       if scalar & 0xFC00 == 0xD800, skip("\\") {
         guard skip("u") else { throw error("a lone surrogate", at: start) }
-        let low = try parseHexadecimal(escape: start)
+        let low = try parseHexadecimal(digits: 4, escape: start)
         guard low & 0xFC00 == 0xDC00 else { throw error("a lone surrogate", at: start) }
         scalar = 0x10000 + (scalar & 0x3FF) << 10 + low & 0x3FF
       }
@@ -201,33 +163,11 @@ private struct JSONParser {
     }
   }
 
-  private mutating func parseHexadecimal(escape start: Int) throws -> UInt32 {
-    var value: UInt32 = 0
-    for _ in 0..<4 {
-      guard let byte = peek, let digit = Character(Unicode.Scalar(byte)).hexDigitValue else {
-        throw error("expected four hexadecimal digits after \\u", at: start)
-      }
-      value = value << 4 | UInt32(digit)
-      position += 1
-    }
-    return value
-  }
-
-  // MARK: Bytes
-
-  private var peek: UInt8? { position < bytes.count ? bytes[position] : nil }
-
-  private mutating func skip(_ character: Unicode.Scalar) -> Bool {
-    guard peek == UInt8(ascii: character) else { return false }
-    position += 1
-    return true
-  }
-
-  private mutating func skipWhiteSpace() {
+  mutating func skipSpace() {
     while let byte = peek, byte == 0x20 || byte == 0x0A || byte == 0x0D || byte == 0x09 { position += 1 }
   }
 
-  private func error(_ message: String, at offset: Int? = nil) -> FlowerError {
+  func error(_ message: String, at offset: Int?) -> FlowerError {
     let offset = min(offset ?? position, bytes.count)
     let before = bytes[..<offset]
     let line = firstLine + before.count { $0 == 0x0A }
@@ -236,28 +176,5 @@ private struct JSONParser {
     let column = 1 + before[lineStart...].count { $0 & 0xC0 != 0x80 }
     let end = offset == bytes.count ? ", the end" : ""
     return FlowerError(.data, "\(file):\(line):\(column): \(message) (byte \(offset)\(end))")
-  }
-}
-
-/// The keys of one object, by bytes; a hash table only once there are many.
-private struct KeySet {
-  private struct Key: Hashable {
-    let text: String
-    static func == (a: Key, b: Key) -> Bool { a.text.utf8.elementsEqual(b.text.utf8) }
-    func hash(into hasher: inout Hasher) {
-      var text = text
-      text.withUTF8 { hasher.combine(bytes: UnsafeRawBufferPointer($0)) }
-    }
-  }
-
-  private var table: Set<Key> = []
-
-  /// Adds the key of the next member; `false` if one of `members` has it.
-  mutating func insert(_ key: String, after members: [JSON.Member]) -> Bool {
-    guard members.count >= 16 else {
-      return !members.contains { $0.key.utf8.elementsEqual(key.utf8) }
-    }
-    if table.isEmpty { table = Set(members.map { Key(text: $0.key) }) }
-    return table.insert(Key(text: key)).inserted
   }
 }

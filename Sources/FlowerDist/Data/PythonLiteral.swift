@@ -14,12 +14,12 @@ extension JSON {
 }
 
 /// A recursive descent over the bytes of one Python literal.
-private struct PythonLiteral {
+private struct PythonLiteral: LiteralScanner {
   let bytes: [UInt8]
   let place: LinePlace
-  private var position = 0
-  private var depth = 0
-  private var values = 0
+  var position = 0
+  var depth = 0
+  var values = 0
 
   init(bytes: [UInt8], place: LinePlace) {
     self.bytes = bytes
@@ -27,94 +27,66 @@ private struct PythonLiteral {
   }
 
   mutating func parse() throws -> JSON {
-    skipSpaces()
+    skipSpace()
     let value = try parseValue()
-    skipSpaces()
+    skipSpace()
     if position < bytes.count { throw error("expected the end after the value") }
     return value
   }
 
   private mutating func parseValue() throws -> JSON {
-    values += 1
-    if values > JSON.valueLimit { throw error("more than \(JSON.valueLimit) values") }
-    switch peek {
-    case UInt8(ascii: "["): return try nested { parser throws in .array(try parser.parseElements(until: "]")) }
-    case UInt8(ascii: "("): return try nested { parser throws in .array(try parser.parseElements(until: ")")) }
+    try countValue()
+    guard let first = peek else { throw error("expected a value") }
+    switch first {
+    case UInt8(ascii: "["): return try nested { parser throws in .array(try parser.parseElements(until: "]").elements) }
+    case UInt8(ascii: "("):
+      return try nested { parser throws in
+        let (elements, hasComma) = try parser.parseElements(until: ")")
+        // Without a comma they are brackets around a value.
+        return elements.count == 1 && !hasComma ? elements[0] : .array(elements)
+      }
     case UInt8(ascii: "{"): return try nested { parser throws in try parser.parseDictionary() }
     case UInt8(ascii: "'"), UInt8(ascii: "\""), UInt8(ascii: "u"): return .string(try parseString())
     case UInt8(ascii: "T"): return try parseWord("True", .bool(true))
     case UInt8(ascii: "F"): return try parseWord("False", .bool(false))
     case UInt8(ascii: "N"): return try parseWord("None", .null)
-    default: return try parseNumber()
+    case UInt8(ascii: "-"), UInt8(ascii: "0")...UInt8(ascii: "9"): return .number(try parseNumber())
+    default: throw error("expected a value")
     }
-  }
-
-  private mutating func nested(_ body: (inout PythonLiteral) throws -> JSON) throws -> JSON {
-    if depth == JSON.nestingLimit { throw error("nested deeper than \(JSON.nestingLimit) levels") }
-    depth += 1
-    position += 1
-    skipSpaces()
-    let value = try body(&self)
-    depth -= 1
-    return value
   }
 
   /// The elements of a list or tuple; a comma may follow the last.
-  private mutating func parseElements(until end: Unicode.Scalar) throws -> [JSON] {
+  private mutating func parseElements(until end: Unicode.Scalar) throws -> (elements: [JSON], hasComma: Bool) {
     var elements: [JSON] = []
+    var hasComma = false
     while !skip(end) {
       elements.append(try parseValue())
-      skipSpaces()
+      skipSpace()
       if skip(end) { break }
       guard skip(",") else { throw error("expected , or \(end)") }
-      skipSpaces()
+      hasComma = true
+      skipSpace()
     }
-    return elements
+    return (elements, hasComma)
   }
 
   private mutating func parseDictionary() throws -> JSON {
     var members: [JSON.Member] = []
-    var keys = Set<[UInt8]>()
+    var keys = KeySet()
     while !skip("}") {
       let start = position
       let key = try parseString()
-      guard keys.insert(Array(key.utf8)).inserted else { throw error("a key occurs twice", at: start) }
-      skipSpaces()
+      guard keys.insert(key, after: members) else { throw error("a key occurs twice", at: start) }
+      skipSpace()
       guard skip(":") else { throw error("expected : after a key") }
-      skipSpaces()
+      skipSpace()
       members.append(JSON.Member(key, try parseValue()))
-      skipSpaces()
+      skipSpace()
       if skip("}") { break }
       guard skip(",") else { throw error("expected , or }") }
-      skipSpaces()
+      skipSpace()
     }
     return .object(members)
-  }
-
-  private mutating func parseWord(_ word: StaticString, _ value: JSON) throws -> JSON {
-    let end = position + word.utf8CodeUnitCount
-    let characters = UnsafeBufferPointer(start: word.utf8Start, count: word.utf8CodeUnitCount)
-    guard end <= bytes.count, bytes[position..<end].elementsEqual(characters) else { throw error("expected a value") }
-    position = end
-    return value
-  }
-
-  private mutating func parseNumber() throws -> JSON {
-    let start = position
-    _ = skip("-")
-    if !skip("0") { try skipDigits() }
-    if skip(".") { try skipDigits() }
-    if skip("e") || skip("E") {
-      _ = skip("-") || skip("+")
-      try skipDigits()
-    }
-    return .number(String(decoding: bytes[start..<position], as: UTF8.self))
-  }
-
-  private mutating func skipDigits() throws {
-    let start = position
-    while let byte = peek, byte >= UInt8(ascii: "0"), byte <= UInt8(ascii: "9") { position += 1 }
-    if position == start { throw error("expected a value", at: start) }
   }
 
   private mutating func parseString() throws -> String {
@@ -159,29 +131,15 @@ private struct PythonLiteral {
   }
 
   private mutating func parseScalar(digits: Int, escape start: Int) throws -> [UInt8] {
-    var value: UInt32 = 0
-    for _ in 0..<digits {
-      guard let byte = peek, let digit = Character(Unicode.Scalar(byte)).hexDigitValue else {
-        throw error("expected \(digits) hexadecimal digits", at: start)
-      }
-      value = value << 4 | UInt32(digit)
-      position += 1
+    guard let scalar = Unicode.Scalar(try parseHexadecimal(digits: digits, escape: start)) else {
+      throw error("no Unicode character has this number", at: start)
     }
-    guard let scalar = Unicode.Scalar(value) else { throw error("no Unicode character has this number", at: start) }
     return Array(UTF8.encode(scalar)!)
   }
 
-  private var peek: UInt8? { position < bytes.count ? bytes[position] : nil }
+  mutating func skipSpace() { while skip(" ") {} }
 
-  private mutating func skip(_ character: Unicode.Scalar) -> Bool {
-    guard peek == UInt8(ascii: character) else { return false }
-    position += 1
-    return true
-  }
-
-  private mutating func skipSpaces() { while skip(" ") {} }
-
-  private func error(_ message: String, at offset: Int? = nil) -> FlowerError {
+  func error(_ message: String, at offset: Int?) -> FlowerError {
     place.error("\(message) (byte \(offset ?? position) of the Python literal)")
   }
 }

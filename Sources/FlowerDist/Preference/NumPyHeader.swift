@@ -1,6 +1,6 @@
 /// What a `.npy` file says of the array behind it. Source: "The NPY format" of NumPy (numpy.lib.format), versions 1 to 3.
 ///
-/// The header is the text of a Python dictionary. It is read here as NumPy writes it and evaluated nowhere.
+/// The header is the text of a Python dictionary, which is read as a literal and evaluated nowhere.
 struct NumPyHeader: Equatable, Sendable {
   static let magic: [UInt8] = [0x93] + Array("NUMPY".utf8)
   /// Longest text that is read, as in NumPy.
@@ -32,97 +32,27 @@ struct NumPyHeader: Equatable, Sendable {
       throw FlowerError(
         .data, "\(path): its header has \(length) bytes, expected at most \(Self.maximumLength) within the file")
     }
-    var parser = Parser(text: file[textStart..<textStart + length], path: path)
     dataStart = textStart + length
-    (type, isColumnMajor, shape) = try parser.header()
-  }
-
-  private struct Parser {
-    var text: Slice<UnsafeRawBufferPointer>
-    let path: String
-
-    mutating func header() throws -> (type: String, isColumnMajor: Bool, shape: [Int]) {
-      var type: String?
-      var isColumnMajor: Bool?
-      var shape: [Int]?
-      try expect("{")
-      while !take("}") {
-        let key = try string()
-        try expect(":")
-        switch key {
-        case "descr" where type == nil: type = try string()
-        case "fortran_order" where isColumnMajor == nil: isColumnMajor = try truth()
-        case "shape" where shape == nil: shape = try extents()
-        default: throw expected("the keys descr, fortran_order and shape, each once")
-        }
-        if !take(",") {
-          try expect("}")
-          break
-        }
-      }
-      skipSpaces()
-      guard text.allSatisfy({ $0 == UInt8(ascii: "\n") }), text.count <= 1 else {
-        throw expected("nothing but spaces and a line break after the dictionary")
-      }
-      guard let type, let isColumnMajor, let shape else {
-        throw expected("the keys descr, fortran_order and shape, each once")
-      }
-      return (type, isColumnMajor, shape)
+    var text = Array(file[textStart..<dataStart])
+    if text.last == UInt8(ascii: "\n") { text.removeLast() }
+    let place = LinePlace(path: path, number: 1)
+    func expected(_ what: String) -> FlowerError {
+      FlowerError(.data, "\(path): its header is not as NumPy writes it: \(what)")
     }
-
-    private func expected(_ what: String) -> FlowerError {
-      FlowerError(.data, "\(path): its header is not as NumPy writes it: expected \(what)")
+    let json: JSON
+    do {
+      json = try JSON(parsingPython: text, place: place)
+    } catch let error as FlowerError { throw expected(place.reason(of: error)) }
+    guard json.object?.count == 3, let type = json["descr"]?.string, let order = json["fortran_order"]?.bool,
+      let extents = json["shape"]?.array?.map(\.int)
+    else {
+      throw expected(
+        "expected the keys descr, a text (arrays of records are not read), fortran_order and shape, a tuple")
     }
-
-    private mutating func skipSpaces() { text = text.drop { $0 == UInt8(ascii: " ") } }
-
-    private mutating func take(_ word: String) -> Bool {
-      skipSpaces()
-      guard text.starts(with: word.utf8) else { return false }
-      text = text.dropFirst(word.utf8.count)
-      return true
+    shape = extents.compactMap { $0 }
+    guard shape.count == extents.count, shape.allSatisfy({ $0 >= 0 }) else {
+      throw expected("expected extents that are not negative")
     }
-
-    private mutating func expect(_ word: String) throws {
-      guard take(word) else { throw expected(word) }
-    }
-
-    /// A text in quotes of either kind, without escapes.
-    private mutating func string() throws -> String {
-      let quote: UInt8 = take("'") ? UInt8(ascii: "'") : UInt8(ascii: "\"")
-      if quote == UInt8(ascii: "\"") { try expect("\"") }
-      guard let end = text.firstIndex(of: quote), !text[..<end].contains(UInt8(ascii: "\\")) else {
-        throw expected("a text in quotes, such as 'descr' or '<f4' (arrays of records are not read)")
-      }
-      defer { text = text[(end + 1)...] }
-      return String(decoding: text[..<end], as: UTF8.self)
-    }
-
-    private mutating func truth() throws -> Bool {
-      if take("True") { return true }
-      guard take("False") else { throw expected("True or False") }
-      return false
-    }
-
-    private mutating func extents() throws -> [Int] {
-      var extents: [Int] = []
-      try expect("(")
-      while !take(")") {
-        skipSpaces()
-        let digits = text.prefix { 0x30...0x39 ~= $0 }
-        guard let extent = Int(String(decoding: digits, as: UTF8.self)) else {
-          throw expected("extents that are not negative")
-        }
-        extents.append(extent)
-        text = text[digits.endIndex...]
-        if !take(",") {
-          // Python writes a tuple of one with a comma.
-          guard extents.count > 1 else { throw expected(",") }
-          try expect(")")
-          break
-        }
-      }
-      return extents
-    }
+    (self.type, isColumnMajor) = (type, order)
   }
 }
