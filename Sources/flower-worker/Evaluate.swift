@@ -1,11 +1,8 @@
 import ArgumentParser
 import FlowerDist
 
-/// Options shared by the verbs that use a trained model.
-struct ModelOptions: ParsableArguments {
-  @Option(help: "A model directory, a checkpoint, or a run.")
-  var model: String
-
+/// Options that say what is recommended.
+struct TitleOptions: ParsableArguments {
   @Option(help: "The dataset directory to recommend from; of a run, its own unless given.")
   var data: String?
 
@@ -14,20 +11,32 @@ struct ModelOptions: ParsableArguments {
       "Titles to recommend, instead of those of the data: items.jsonl or title_counts.jsonl.", valueName: "file.jsonl"))
   var catalogue: String?
 
-  /// The recipe, where the model is a run.
-  func recipe() throws -> Recipe? { try Recipe.ofRun(model) }
-
-  /// Loads model and data on every rank.
+  /// Loads a model and the data on every rank.
   /// - Parameters:
   ///   - loadsScore: whether the preference score of its rewards is needed.
   ///   - scorePath: where its model or file is now.
   func load(
-    _ ranks: any Communicator, loadsScore: Bool = true, scorePath: String? = nil
+    _ model: String, _ ranks: any Communicator, loadsScore: Bool = true, scorePath: String? = nil
   ) throws -> ServedModel {
     let served = try ServedModel.load(
       model, data: data, catalogue: catalogue, loadsScore: loadsScore, scorePath: scorePath, ranks)
     if ranks.isRoot { for note in served.notes { print(note) } }
     return served
+  }
+}
+
+/// Options shared by the verbs that use a trained model.
+struct ModelOptions: ParsableArguments {
+  @Option(help: "A model directory, a checkpoint, or a run.")
+  var model: String
+
+  @OptionGroup var titles: TitleOptions
+
+  /// Loads model and data on every rank.
+  func load(
+    _ ranks: any Communicator, loadsScore: Bool = true, scorePath: String? = nil
+  ) throws -> ServedModel {
+    try titles.load(model, ranks, loadsScore: loadsScore, scorePath: scorePath)
   }
 }
 
@@ -55,13 +64,7 @@ struct Evaluate: ParsableCommand {
   @Option(help: ArgumentHelp("Score the lists of this file instead of a model's.", valueName: "file.jsonl"))
   var predictions: String?
 
-  @Option(help: "The dataset directory; of a run, its own unless given.")
-  var data: String?
-
-  @Option(
-    help: ArgumentHelp(
-      "Titles to recommend, instead of those of the data: items.jsonl or title_counts.jsonl.", valueName: "file.jsonl"))
-  var catalogue: String?
+  @OptionGroup var titles: TitleOptions
 
   @OptionGroup var preference: ScoreOptions
 
@@ -98,21 +101,12 @@ struct Evaluate: ParsableCommand {
   @Option(help: ArgumentHelp("Write the numbers here too.", valueName: "file.json"))
   var output: String?
 
-  /// The options of the model to evaluate.
-  private var options: ModelOptions {
-    var options = ModelOptions()
-    options.model = model!
-    options.data = data
-    options.catalogue = catalogue
-    return options
-  }
-
   func validate() throws {
     guard (model == nil) != (predictions == nil) else {
       throw ValidationError("expected exactly one of --model and --predictions")
     }
     if predictions != nil {
-      if data == nil { throw ValidationError("--predictions needs --data: its training counts make the groups") }
+      if titles.data == nil { throw ValidationError("--predictions needs --data: its training counts make the groups") }
       if examples != nil || exact || beam != nil || excludeHistory != nil || preference.path != nil {
         throw ValidationError("--examples, --exact, --beam, --exclude-history and --score-path go with --model only")
       }
@@ -136,12 +130,12 @@ struct Evaluate: ParsableCommand {
 
   func run() throws {
     let ranks = try Ranks.join()
-    if let predictions {
-      try ranks.together { if ranks.isRoot { try evaluate(predictions) } }
+    guard let model else {
+      try ranks.together { if ranks.isRoot { try evaluate(predictions!) } }
       return
     }
-    let served = try options.load(ranks, scorePath: preference.path)
-    var recipe = try ranks.together { try options.recipe()?.evaluation ?? Recipe.Evaluation() }
+    let served = try titles.load(model, ranks, scorePath: preference.path)
+    var recipe = try ranks.together { try Recipe.ofRun(model)?.evaluation ?? Recipe.Evaluation() }
     recipe.score = score ?? recipe.score
     recipe.lengthPenalty = lengthPenalty ?? recipe.lengthPenalty
     recipe.guidance = guidance ?? recipe.guidance
@@ -153,19 +147,19 @@ struct Evaluate: ParsableCommand {
     settings.exact = exact
     settings.beam = beam ?? settings.beam
     let run = try EvaluationRun(served.catalogue, LanguageModel(served.transformer), ranks, settings)
-    let rows = try run.run(name: runName(options.model))
+    let rows = try run.run(name: runName(model))
     try ranks.together { if ranks.isRoot { try show(rows) } }
   }
 
   private func evaluate(_ predictions: String) throws {
-    let dataset = try Dataset(directory: data!)
+    let dataset = try Dataset(directory: titles.data!)
     let rows = try PredictionsFile.evaluate(
       predictions, name: runName(predictions), dataset: dataset,
-      offered: catalogue.map { try OfferedTitles(contentsOf: $0) })
+      offered: titles.catalogue.map { try OfferedTitles(contentsOf: $0) })
     if rows[0].examples != dataset[split].count, !dataset.isDistribution {
       print(
-        "note: \(predictions) has \(rows[0].examples) lists; the split \(split.rawValue) of \(dataset.name) has"
-          + " \(dataset[split].count) examples")
+        "note: examples in \(predictions): \(rows[0].examples); in the split \(split.rawValue) of \(dataset.name):"
+          + " \(dataset[split].count)")
     }
     try show(rows)
   }
