@@ -34,22 +34,6 @@ import Testing
     return path
   }
 
-  private func recipe(_ path: String? = nil) -> Recipe {
-    var recipe = Recipe()
-    recipe.model.path = path
-    recipe.model.hiddenSize = 16
-    recipe.tokenizer.kind = .bytes
-    recipe.data.generated = 20
-    recipe.prompt.template = "A title:"
-    return recipe
-  }
-
-  /// What training writes into a checkpoint.
-  private func save(_ setup: RunSetup, _ path: String) throws {
-    try Directory.create(path)
-    try setup.modelDirectory.write(to: path, maximumPositions: setup.maximumPositions)
-  }
-
   private func contents(_ directory: String) throws -> [String: [UInt8]] {
     let names = try Directory.names(in: directory)
     return try Dictionary(uniqueKeysWithValues: names.map { ($0, try File.contents(of: "\(directory)/\($0)")) })
@@ -59,11 +43,11 @@ import Testing
     let scratch = try ScratchDirectory()
     let source = try makeSource(scratch)
     let original = try contents(source)
-    let recipe = recipe(source)
-    try save(RunSetup(recipe), scratch("first"))
+    let recipe = Recipe.small(source)
+    try RunSetup(recipe).save(scratch("first"))
     // From here on the checkpoint alone counts.
     try Directory.remove(source)
-    try save(RunSetup(recipe, checkpoint: scratch("first")), scratch("second"))
+    try RunSetup(recipe, checkpoint: scratch("first")).save(scratch("second"))
     let export = try ModelExport(scratch("second"), to: scratch("export/"))
     #expect(export.path == scratch("export") && export.dtype == .bf16)
 
@@ -91,8 +75,8 @@ import Testing
 
   @Test func aModelMadeHereIsWrittenAlikeAfterResuming() throws {
     let scratch = try ScratchDirectory()
-    try save(RunSetup(recipe()), scratch("first"))
-    try save(RunSetup(recipe(), checkpoint: scratch("first")), scratch("second"))
+    try RunSetup(.small()).save(scratch("first"))
+    try RunSetup(.small(), checkpoint: scratch("first")).save(scratch("second"))
     let (first, second) = try (contents(scratch("first")), contents(scratch("second")))
     #expect(first == second)
     let names = ["config.json", "flower.json", "generation_config.json", "model.safetensors", "tokenizer.json"]

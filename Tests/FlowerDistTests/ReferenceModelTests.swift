@@ -145,29 +145,13 @@ import Testing
 
   // MARK: - Where it comes from
 
-  private func recipe(_ path: String?) -> Recipe {
-    var recipe = Recipe()
-    recipe.model.path = path
-    recipe.model.hiddenSize = 16
-    recipe.tokenizer.kind = .bytes
-    recipe.data.generated = 20
-    recipe.prompt.template = "A title:"
-    return recipe
-  }
-
-  private func save(_ recipe: Recipe, _ path: String) throws {
-    try Directory.create(path)
-    let setup = try RunSetup(recipe)
-    try setup.modelDirectory.write(to: path, maximumPositions: setup.maximumPositions)
-  }
-
   @Test func isNamedOrTheStartOrTheBase() throws {
     let scratch = try ScratchDirectory()
-    try save(recipe(nil), scratch("start"))
-    var other = recipe(nil)
+    try RunSetup(.small()).save(scratch("start"))
+    var other = Recipe.small()
     other.training.seed = 9
-    try save(other, scratch("other"))
-    var recipe = recipe(scratch("start"))
+    try RunSetup(other).save(scratch("other"))
+    var recipe = Recipe.small(scratch("start"))
     #expect(try RunSetup(recipe).reference == nil)
     recipe.objective.name = .dpo
     let start = try RunSetup(recipe)
@@ -194,22 +178,22 @@ import Testing
 
   @Test func refusesOtherTokens() throws {
     let scratch = try ScratchDirectory()
-    try save(recipe(nil), scratch("start"))
-    var bpe = recipe(nil)
+    try RunSetup(.small()).save(scratch("start"))
+    var bpe = Recipe.small()
     bpe.tokenizer.kind = .bpe
     bpe.tokenizer.vocabularySize = 300
-    try save(bpe, scratch("bpe"))
-    var end = recipe(nil)
+    try RunSetup(bpe).save(scratch("bpe"))
+    var end = Recipe.small()
     end.tokenizer.terminator = "\t"
-    try save(end, scratch("tab"))
+    try RunSetup(end).save(scratch("tab"))
     for (name, part) in [("bpe", "has another tokenizer"), ("tab", "ends titles with token 9")] {
-      var recipe = recipe(scratch("start"))
+      var recipe = Recipe.small(scratch("start"))
       recipe.objective.name = .grpo
       recipe.objective.reference = scratch(name)
       let error = flowerError { _ = try RunSetup(recipe) }
       #expect(error?.kind == .usage && error?.description.contains(part) == true, "\(error?.description ?? "accepted")")
     }
-    var recipe = recipe(nil)
+    var recipe = Recipe.small()
     (recipe.objective.name, recipe.objective.reference) = (.rosePO, scratch("start"))
     #expect(flowerError { _ = try RunSetup(recipe) }?.description.contains("rose_po needs histories") == true)
     recipe.objective.name = .sft

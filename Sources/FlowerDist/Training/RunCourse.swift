@@ -47,11 +47,10 @@ struct RunCourse: Equatable {
   }
 
   var members: [JSON.Member] {
-    [
-      JSON.Member("data_sha256", JSON(data)),
-      JSON.Member("score_sha256", score.map { JSON($0) } ?? .null),
-      JSON.Member("recipe", .object(recipe.sorted { $0.key < $1.key }.map { JSON.Member($0.key, JSON($0.value)) })),
-    ] + (reference.map { [JSON.Member("reference_sha256", JSON($0))] } ?? [])
+    let digests = [("data_sha256", data), ("score_sha256", score), ("reference_sha256", reference)]
+    return digests.compactMap { name, digest in digest.map { JSON.Member(name, JSON($0)) } } + [
+      JSON.Member("recipe", .object(recipe.sorted { $0.key < $1.key }.map { JSON.Member($0.key, JSON($0.value)) }))
+    ]
   }
 
   /// What was otherwise in `earlier`, in words. A key that one of them does not know has its default there.
