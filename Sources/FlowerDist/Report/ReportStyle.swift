@@ -29,7 +29,7 @@ enum ReportStyle {
     th,td{padding:7px 10px;text-align:right;white-space:nowrap;border-bottom:1px solid var(--rule)}
     th{font-size:13px;font-weight:600;color:var(--soft);vertical-align:bottom;white-space:normal}
     th:first-child,td:first-child{text-align:left;padding-left:0}
-    td:first-child{min-width:8em;white-space:normal;overflow-wrap:anywhere}
+    td:first-child{min-width:11em;white-space:normal;overflow-wrap:anywhere}
     h3{font-size:17px;margin:28px 0 4px}
     tr.ref td{color:var(--soft)}
     td small{color:var(--soft);font-size:12px;display:block;line-height:1.2}

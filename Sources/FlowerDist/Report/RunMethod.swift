@@ -28,10 +28,10 @@ struct RunMethod {
   static func commonName(of methods: [RunMethod]) -> String {
     guard methods.count > 1, let first = methods.first?.name else { return "" }
     let common = methods.dropFirst().reduce(first[...]) { $0.commonPrefix(with: $1.name)[...] }
-    let end = common.lastIndex { "-_ ".contains($0) }
     // A name without its value says nothing.
-    let words = end.map { common[...$0] } ?? ""
-    return methods.allSatisfy { $0.name.count > words.count } && !words.contains("=") ? String(words) : ""
+    guard let end = common.prefix(while: { $0 != "=" }).lastIndex(where: { "-_ ".contains($0) }) else { return "" }
+    let words = common[...end]
+    return methods.allSatisfy { $0.name.count > words.count } ? String(words) : ""
   }
 
   var task: RunRecord.Task { runs[0].task }
