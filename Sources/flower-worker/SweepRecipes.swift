@@ -61,7 +61,7 @@ struct SweepRecipes: ParsableCommand {
     options.tested = test
     if let table = try Sweep(plan, options, ranks).run() {
       print("\n\(table.text)")
-      let differences = MethodComparison.table(try table.differencesFromFirst())
+      let differences = MethodComparison.table(table.differencesFromFirst)
       if !differences.isEmpty { print(differences) }
       print("rows: \(plan.results)")
     }

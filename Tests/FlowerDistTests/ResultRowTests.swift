@@ -162,7 +162,7 @@ import Testing
     #expect(comparison.text.contains("2 users × 2 seeds"))
     #expect(try table.comparison("flower", "popularity").seeds == 3)
     #expect(try table.comparison("popularity", "sft").differences[1].interval.mean == 0.125)
-    #expect(try MethodComparison.table(table.differencesFromFirst()).contains("flower"))
+    #expect(MethodComparison.table(table.differencesFromFirst).contains("flower"))
     #expect(
       flowerError { _ = try table.comparison("flowr", "sft") }?.description
         == #""flowr": expected the name of a method in the table; did you mean "flower"?"#)

@@ -11,7 +11,8 @@ public struct RewardModel: Sendable {
   public let popularity: [Double]
   private let recipe: Recipe.Reward
   private let score: (any PreferenceScore)?
-  private let shared: TokenRewards
+  /// Of the leaf weights that are the same for everybody.
+  let shared: TokenRewards
   /// Items that have a score.
   private let scoredItems: Int
 

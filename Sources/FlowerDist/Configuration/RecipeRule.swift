@@ -132,6 +132,18 @@ struct RecipeRule: Sendable {
       unless: "trajectories.source must have, at every step, a share above 0 of another source than replay"
     ) { $0.trajectories.source.alwaysDraws },
     RecipeRule(
+      \.objective.prefixTitles, \.objective.flow,
+      unless: "objective.prefix_titles published needs objective.flow terminating: other flows have no such titles"
+    ) { $0.objective.prefixTitles == .exact || $0.objective.flow == .terminating },
+    RecipeRule(
+      \.replay.feed, \.trajectories.source,
+      unless: "replay.feed policy remembers what the policy wrote: trajectories.source must have a share of policy"
+    ) { $0.replay.feed == .all || !$0.replays || $0.trajectories.source.uses(.policy) },
+    RecipeRule(
+      \.objective.sftWeight, \.objective.theta, \.objective.name,
+      unless: "objective.sft_weight weights the targets of SFT: objective.theta must be above 0"
+    ) { $0.objective.sftWeight == Recipe().objective.sftWeight || $0.objective.name == .sft || $0.objective.theta > 0 },
+    RecipeRule(
       \.trajectories.source,
       unless: "trajectories.source: the shares beside the rest must not add up to more than 1"
     ) { $0.trajectories.source.leavesARest },
@@ -165,6 +177,24 @@ struct RecipeRule: Sendable {
     ) {
       !$0.objective.name.isPolicyGradient
         || $0.trajectories.source == .init(.policy) && $0.trajectories.temperature == 1
+    },
+    RecipeRule(
+      \.objective.support, \.objective.name,
+      unless: "objective.name ppo and grpo sample from the catalogue, so objective.support must be catalogue"
+    ) { !$0.objective.name.isPolicyGradient || $0.objective.support == .catalogue },
+    RecipeRule(
+      \.objective.reference, \.objective.name,
+      unless: "objective.reference is for objective.name dpo, s_dpo, dmpo, rose_po, ppo and grpo"
+    ) { $0.objective.reference == nil || $0.objective.name.hasReference },
+    RecipeRule(
+      \.objective.rejected, \.objective.name,
+      unless: "objective.rejected is for objective.name dpo, s_dpo, dmpo and rose_po"
+    ) { $0.objective.rejected == nil || $0.objective.name.isPreference },
+    RecipeRule(
+      \.objective.flow, \.objective.granularity, \.objective.name,
+      unless: "objective.flow terminating and objective.granularity are for objectives that balance flows"
+    ) {
+      !$0.objective.name.hasReference || $0.objective.flow == .tree && $0.objective.granularity == 1
     },
     RecipeRule(
       \.trajectories.count, \.objective.name,

@@ -32,15 +32,19 @@ public struct Decoding: Equatable, Sendable {
   /// Width of the published beam.
   public static let publishedBeam = 10
 
-  /// What is not as it is by default, in words; empty if nothing is.
-  public var description: String {
+  /// What of these counts for such lists and is not as it is by default, in words; empty if nothing is.
+  func description(of lists: EvaluationReport.Lists) -> String {
     let usual = Decoding()
-    let parts = [
-      score == usual.score ? nil : "score \(score.rawValue)",
-      lengthPenalty == usual.lengthPenalty ? nil : "length penalty \(lengthPenalty)",
-      guidance == usual.guidance ? nil : "guidance \(guidance)",
-      temperature == usual.temperature ? nil : "temperature \(temperature)",
-    ]
+    let parts =
+      switch lists {
+      case .topK:
+        [
+          score == usual.score ? nil : "score \(score.rawValue)",
+          lengthPenalty == usual.lengthPenalty ? nil : "length penalty \(lengthPenalty)",
+          guidance == usual.guidance ? nil : "guidance \(guidance)",
+        ]
+      case .sampled: [temperature == usual.temperature ? nil : "temperature \(temperature)"]
+      }
     return parts.compactMap { $0 }.joined(separator: ", ")
   }
 }

@@ -73,10 +73,13 @@ public struct EvaluationRun {
   public func run(name: String) throws -> [EvaluationReport] {
     let best = try lists(Self.length, bestLists)
     let samples = try lists(Self.sampled, sampledLists)
-    let name = options.decoding == Decoding() ? name : "\(name) (\(options.decoding.description))"
+    func described(_ lists: EvaluationReport.Lists) -> String {
+      let decoding = options.decoding.description(of: lists)
+      return decoding.isEmpty ? name : "\(name) (\(decoding))"
+    }
     var rows = [
-      bestReport(name, best),
-      EvaluationReport(name: name, lists: .sampled, ranking: ranking(samples, cutoffs: [1, 5, 10])),
+      bestReport(described(.topK), best),
+      EvaluationReport(name: described(.sampled), lists: .sampled, ranking: ranking(samples, cutoffs: [1, 5, 10])),
     ]
     rows.append(bestReport("popularity", popularLists, isReference: true))
     if let score = catalogue.score, score.covers(options.split) {

@@ -46,6 +46,10 @@ public struct Explanation: Equatable, Sendable {
   ///   the model does not read.
   public init(_ catalogue: Catalogue, _ language: LanguageModel, title: String, history: [String]) throws {
     try catalogue.checkHistory(history)
+    if catalogue.score is ScoreFile, catalogue.rewards.isPersonal {
+      throw FlowerError(
+        .usage, "explain needs rewards of any history; those of reward.score file are known for the dataset's examples only")
+    }
     let leaf = Int(catalogue.tree.leafOfItem[Int(try catalogue.item(titled: title, option: "--item"))])
     guard leaf >= 0 else { throw FlowerError(.usage, "--item: --catalogue leaves out \(title.quoted)") }
     let items = try history.map { try catalogue.item(titled: $0, option: "--history") }

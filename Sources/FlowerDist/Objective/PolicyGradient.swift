@@ -1,7 +1,7 @@
 import Foundation
 
 /// Reward maximisation by titles that the policy itself has sampled, held to a reference model:
-/// max E_π[R] − β KL(π ‖ π_ref), a title being one action.
+/// `ppo` max E_π[R] − β KL(π ‖ π_ref), `grpo` as published, a title being one action.
 ///
 /// With K titles of a prompt, their rewards R_i and h_i = log π − log π_ref of each, the gradient is that of
 /// −1/K Σ_i A_i log π(title_i) (Williams 1992, REINFORCE), A_i being constants:
@@ -10,6 +10,8 @@ import Foundation
 ///   al. 2019; Ahmadian et al. 2024, "Back to basics"), which leaves the gradient unbiased.
 /// - `grpo` (Shao et al. 2024, "DeepSeekMath"): A_i = (R_i − mean R) / (std R + 1e-4), and the loss has β k_i,
 ///   k_i = exp(−h_i) + h_i − 1 ≥ 0, which has the KL as its mean (Schulman 2020, "Approximating KL divergence").
+///   As its samples are taken for constants, its gradient is that of KL(π_ref ‖ π), and rewards are divided by their spread:
+///   the best policy is not that of `ppo`.
 ///
 /// Every sample is used for one update, so the ratio of new to old probability is 1 and PPO's clip never binds: there is none.
 public struct PolicyGradient: Equatable, Sendable {

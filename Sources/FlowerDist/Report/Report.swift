@@ -65,8 +65,14 @@ public struct Report: Sendable {
           (run.seed ?? UInt64(index), report)
         }
       }
+      let data = method.runs.enumerated().compactMap { index, run in
+        run.environment?["data_sha256"]?.string.map { (run.seed ?? UInt64(index), $0) }
+      }
       return reports.isEmpty
-        ? nil : .init(name: method.name, lists: .bySeed(Dictionary(reports) { first, _ in first }))
+        ? nil
+        : .init(
+          name: method.name, lists: .bySeed(Dictionary(reports) { first, _ in first }),
+          data: Dictionary(data) { first, _ in first })
     }
     return known.dropFirst().compactMap { try? MethodComparison($0, known[0], .test) }
   }

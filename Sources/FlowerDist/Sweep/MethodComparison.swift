@@ -19,6 +19,9 @@ public struct MethodComparison: Sendable {
       case fixed(EvaluationReport)
     }
 
+    /// SHA-256 of the datasets that the lists are of, by seed (made-up data has one for each); none if it is not known.
+    var data: [UInt64: String] = [:]
+
     func report(_ seed: UInt64?) -> EvaluationReport? {
       switch lists {
       case .bySeed(let reports): seed.flatMap { reports[$0] }
@@ -62,6 +65,11 @@ public struct MethodComparison: Sendable {
     }
     guard !pairs.isEmpty else {
       throw FlowerError(.data, "\(names): expected at least one seed that both were trained with")
+    }
+    for case let seed? in seeds {
+      if let a = first.data[seed], let b = second.data[seed], a != b {
+        throw FlowerError(.data, "\(names): expected methods that were measured on the same data")
+      }
     }
     self.seeds = pairs.count
     differences = try Self.metrics.compactMap { metric in
@@ -121,7 +129,9 @@ extension ResultTable {
     if let group = groups.first(where: { $0.name == name || $0.setting.text == name }) {
       let reports = group.rows.compactMap { row in row[split]?.model(.topK).map { (row.seed, $0) } }
       guard !reports.isEmpty else { return nil }
-      return .init(name: group.name, lists: .bySeed(Dictionary(reports) { first, _ in first }))
+      return .init(
+        name: group.name, lists: .bySeed(Dictionary(reports) { first, _ in first }),
+        data: Dictionary(group.rows.map { ($0.seed, $0.dataDigest) }) { first, _ in first })
     }
     if let reference = references(split, .topK).first(where: { $0.name == name }) {
       return .init(name: name, lists: .fixed(reference))
@@ -134,10 +144,11 @@ extension ResultTable {
     throw FlowerError(.usage, "\(name.quoted): expected the name of a method in the table\(near)")
   }
 
-  /// What each trained method has over the first; empty without two of them that are measured.
-  public func differencesFromFirst() throws -> [MethodComparison] {
+  /// What each trained method has over the first, without those that cannot be paired with it: there is no common seed, or
+  /// they were measured on other examples.
+  public var differencesFromFirst: [MethodComparison] {
     let groups = isDistribution ? [] : groups.filter { !$0.rows.isEmpty }
-    return try groups.dropFirst().map { try comparison($0.name, groups[0].name) }
+    return groups.dropFirst().compactMap { try? comparison($0.name, groups[0].name) }
   }
 }
 

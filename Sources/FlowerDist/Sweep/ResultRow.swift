@@ -86,9 +86,6 @@ extension ResultRow {
   private static let outside = [
     "name", "runs", "training.seed", "training.log_every", "checkpoint.every", "checkpoint.keep",
   ]
-  /// Keys that change the metrics and not the weights.
-  private static let measuring = "evaluation"
-
   private static func differences(_ recipe: Recipe) -> [Value] {
     let standard = Recipe()
     return RecipeField.all.filter {
@@ -97,8 +94,9 @@ extension ResultRow {
     .map { Value(key: $0.key, value: $0.yaml(recipe)) }
   }
 
+  /// Whether a value changes the metrics and not the weights.
   private static func isMeasuring(_ value: Value) -> Bool {
-    value.key.prefix { $0 != "." } == measuring
+    value.key.hasPrefix("evaluation.") && !RunCourse.depends(on: value.key)
   }
 
   /// What was trained otherwise, in words; empty if the row is of this recipe.

@@ -170,6 +170,11 @@ public final class Sweep {
     }
     try communicator.together {
       guard communicator.isRoot, var row = rows[index] else { return }
+      guard row.dataDigest == trained.dataDigest else {
+        throw FlowerError(
+          .data,
+          "\(plan.row(of: run)): the data was another when this run was trained; give the sweep another --name")
+      }
       row.checkpoint = trained.checkpoint
       row.evaluations.removeAll { old in evaluations.contains { $0.split == old.split } }
       row.evaluations += evaluations

@@ -53,6 +53,8 @@ final class GrainWorker {
   /// Weight of SFT by target leaf; `nil`: all the same.
   private let groupWeights: [Double]?
   let objective: TrainingObjective
+  /// SFT and pairs have no use for what a title is worth to a user, which may cost as much as a model.
+  private var readsPersonalRewards: Bool { objective.usesFlow && pairs == nil }
   var clock: PhaseClock { language.clock }
 
   /// - Throws: `FlowerError` of kind `data` where the catalogue has nothing that the objective can compare.
@@ -85,7 +87,8 @@ final class GrainWorker {
     let o = recipe.objective
     let rewards = clock.measure(.draws) {
       examples.map {
-        catalogue.rewards.rewards(history: $0.history, leavingOut: training ? $0.item : nil, at: $0.place)
+        guard readsPersonalRewards else { return catalogue.rewards.shared }
+        return catalogue.rewards.rewards(history: $0.history, leavingOut: training ? $0.item : nil, at: $0.place)
       }
     }
     var titles = TitleForest(catalogue.tree)

@@ -12,15 +12,18 @@ struct RunCourse: Equatable {
 
   /// Sections and keys without influence; data and reference model count by their digests, wherever they are.
   private static let outside = [
-    "name", "runs", "data", "training.log_every", "checkpoint", "evaluation.exclude_history", "evaluation.examples",
+    "name", "runs", "data", "training.log_every", "checkpoint", "evaluation.examples",
     "evaluation.score", "evaluation.length_penalty", "evaluation.guidance", "evaluation.temperature",
     "objective.reference",
   ]
 
+  /// Whether a key of the recipe decides the numbers of a run.
+  static func depends(on key: String) -> Bool {
+    !outside.contains { $0 == key || key.hasPrefix($0 + ".") }
+  }
+
   init(_ recipe: Recipe, data: String, reference: String? = nil, score: String? = nil) {
-    let fields = RecipeField.all.filter { field in
-      !Self.outside.contains { $0 == field.key || $0 == field.section.map(String.init) }
-    }
+    let fields = RecipeField.all.filter { Self.depends(on: $0.key) }
     var values = Dictionary(uniqueKeysWithValues: fields.map { ($0.key, $0.yaml(recipe)) })
     // Wherever the model is that a run began from; what it was is in the checkpoint, or its digest is.
     if recipe.model.path != nil { values["model.path"] = "a model" }

@@ -60,10 +60,13 @@ struct RunPlan {
 
   private static func objective(_ recipe: Recipe) -> String {
     let o = recipe.objective
-    let supervised = "SFT over the \(o.sftSupport.rawValue)"
+    let weighted = o.sftWeight == Recipe().objective.sftWeight ? "" : " weighted by \(o.sftWeight.rawValue)"
+    let supervised = "SFT over the \(o.sftSupport.rawValue)" + weighted
     if o.name == .sft { return supervised }
+    let flow = o.flow == .tree ? "" : ", flow \(o.flow.rawValue), prefix titles \(o.prefixTitles.rawValue)"
+    let granularity = o.granularity == 1 ? "" : ", \(o.granularity) tokens a state"
     let strength = o.name == .subtb ? " (λ \(o.lambda))" : o.name.hasReference ? " (β \(o.beta))" : ""
-    return o.name.rawValue + strength + " over the \(o.support.rawValue)"
+    return o.name.rawValue + strength + " over the \(o.support.rawValue)" + flow + granularity
       + (o.theta > 0 ? ", θ \(o.theta) of \(supervised)" : "")
   }
 

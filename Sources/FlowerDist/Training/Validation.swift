@@ -47,7 +47,11 @@ final class Validation {
       return [Metric("loss", losses.reduce(0, +) / Double(max(examples.count, 1)))]
     }
     let lists = try communicator.spread(count: examples.count, batch: Self.batch, width: Self.length) { range in
-      evaluator.beam(examples[range].map(\.prompt), beam: recipe.evaluation.beam).flatMap { ranked in
+      let excluded: [Set<Int32>] = examples[range].map {
+        recipe.evaluation.excludeHistory ? catalogue.tree.leaves(of: $0.history) : []
+      }
+      return evaluator.beam(examples[range].map(\.prompt), beam: recipe.evaluation.beam, excluding: excluded).flatMap {
+        ranked in
         (0..<Self.length).map { $0 < ranked.count ? Double(ranked[$0].leaf) : -1 }
       }
     }
