@@ -123,12 +123,12 @@ extension LaunchTests {
       let workspace = try Workspace()
       // Validation gets worse after the first: the weights explode slowly.
       try await workspace.succeed([
-        "validation.every=10", "validation.metric=total_variation", "optimizer.learning_rate=10", "checkpoint.keep=1",
+        "validation.every=10", "validation.metric=total_variation", "optimizer.learning_rate=10", "checkpoint.keep=2",
         "optimizer.schedule=constant", "optimizer.weight_decay=0",
       ])
       let best = try #require(try workspace.store().best())
       try workspace.store().verify(step: best.step)
-      #expect(Set(try workspace.store().steps()) == [best.step, 40])
+      #expect(Set(try workspace.store().steps()) == [best.step, 30, 40])
     }
   }
 }
