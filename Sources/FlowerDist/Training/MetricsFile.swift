@@ -1,5 +1,3 @@
-import Glibc
-
 /// A file of lines that outlives a full disk: what cannot be written is kept and written with a later line.
 final class MetricsFile {
   private let file: File
