@@ -12,7 +12,7 @@ struct FlowerWorker: ParsableCommand {
     subcommands: [
       Prepare.self, Train.self, SweepRecipes.self, Evaluate.self, Audit.self, Recommend.self, Explain.self, Score.self,
       Export.self,
-      Inspect.self, MakeReport.self, Bench.self,
+      Inspect.self, Verify.self, MakeReport.self, Bench.self,
     ])
 
   static func main() {

@@ -95,18 +95,30 @@ public struct CheckpointManifest: Equatable, Sendable {
   @discardableResult
   public static func verify(directory: String, depth: Depth = .contents) throws -> CheckpointManifest {
     let manifest = try CheckpointManifest(directory: directory)
-    for entry in manifest.files {
-      let path = "\(directory)/\(entry.path)"
-      let file = try File(reading: path)
-      let size = try file.size()
-      guard size == entry.size else {
-        throw FlowerError(.data, "\(path): has \(size) bytes, the manifest says \(entry.size)")
-      }
-      if depth == .sizes { continue }
-      guard try SHA256.hex(of: file) == entry.sha256 else {
-        throw FlowerError(.data, "\(path): is damaged, its SHA-256 is not the one in the manifest")
-      }
-    }
+    for entry in manifest.files { try entry.verify(in: directory, depth: depth) }
     return manifest
+  }
+}
+
+extension CheckpointManifest {
+  /// A checkpoint that was moved to the place of another is whole, but not what it seems.
+  func requireStep(_ expected: Int, in directory: String) throws {
+    guard step == expected else {
+      throw FlowerError(.data, "\(directory)/\(Self.fileName): is of step \(step), expected \(expected)")
+    }
+  }
+}
+
+extension CheckpointManifest.Entry {
+  /// - Throws: `FlowerError` of kind `data` saying what is wrong with the file.
+  func verify(in directory: String, depth: CheckpointManifest.Depth) throws {
+    let path = "\(directory)/\(path)"
+    let file = try File(reading: path)
+    let found = try file.size()
+    guard found == size else { throw FlowerError(.data, "\(path): has \(found) bytes, the manifest says \(size)") }
+    if depth == .sizes { return }
+    guard try SHA256.hex(of: file) == sha256 else {
+      throw FlowerError(.data, "\(path): is damaged, its SHA-256 is not the one in the manifest")
+    }
   }
 }

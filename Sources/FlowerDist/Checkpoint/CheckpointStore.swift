@@ -50,22 +50,23 @@ public struct CheckpointStore: Sendable {
   /// - Throws: `FlowerError` of kind `data` naming the file and what is wrong with it.
   public func verify(step: Int, depth: CheckpointManifest.Depth = .contents) throws {
     let manifest = try CheckpointManifest.verify(directory: path(step: step), depth: depth)
-    guard manifest.step == step else {
-      throw FlowerError(
-        .data, "\(path(step: step))/\(CheckpointManifest.fileName): is of step \(manifest.step), expected \(step)")
-    }
+    try manifest.requireStep(step, in: path(step: step))
   }
 
-  /// The newest checkpoint that is whole, and what is wrong with the newer ones, newest first.
-  public func latest() throws -> (checkpoint: Checkpoint?, problems: [FlowerError]) {
+  /// The newest checkpoint that is whole and that `isUsable` accepts, and what is wrong with the newer ones, newest first.
+  public func latest(
+    where isUsable: (Checkpoint) throws -> Bool = { _ in true }
+  ) throws -> (checkpoint: Checkpoint?, problems: [FlowerError]) {
     var problems: [FlowerError] = []
     for step in try steps().reversed() {
       do {
         try verify(step: step)
-        return (Checkpoint(step: step, path: path(step: step)), problems)
       } catch let problem as FlowerError {
         problems.append(problem)
+        continue
       }
+      let checkpoint = Checkpoint(step: step, path: path(step: step))
+      if try isUsable(checkpoint) { return (checkpoint, problems) }
     }
     return (nil, problems)
   }
@@ -90,18 +91,19 @@ public struct CheckpointStore: Sendable {
 
   /// Makes the directory into which all ranks write the files of a checkpoint, with `trainer/` in it, and removes what an
   /// interrupted save or deletion left.
-  /// - Returns: its path; `nil` if the step is saved already and whole: there is nothing to do then.
-  public func begin(step: Int) throws -> String? {
+  /// - Parameter replacing: whether the step is saved again even if it is saved already and whole.
+  /// - Returns: its path; `nil` if there is nothing to do.
+  public func begin(step: Int, replacing: Bool = false) throws -> String? {
     precondition(step >= 0)
     try Directory.create(directory)
     try removeLeftovers()
-    if (try? verify(step: step)) != nil { return nil }
+    if !replacing, (try? verify(step: step)) != nil { return nil }
     let partial = path(step: step) + Self.partial
     try Directory.create(partial + "/trainer")
     return partial
   }
 
-  /// Hashes all files of the checkpoint begun, writes the manifest and gives the directory its final name. A damaged
+  /// Hashes all files of the checkpoint begun, writes the manifest and gives the directory its final name. An earlier
   /// checkpoint of that step is replaced.
   /// - Parameter required: relative paths of files that must be there. All files are taken without it, but a shared file
   ///   system may list those of other ranks late.
@@ -112,7 +114,8 @@ public struct CheckpointStore: Sendable {
     try CheckpointManifest(step: step, describing: partial, required: required).write(directory: partial)
     if File.exists(final) { try Directory.rename(final, to: final + Self.deleting) }
     try Directory.rename(partial, to: final)
-    try removeLeftovers()
+    // The checkpoint is there; what cannot be deleted now is deleted by the next save.
+    try? removeLeftovers()
     return Checkpoint(step: step, path: final)
   }
 
@@ -129,15 +132,16 @@ public struct CheckpointStore: Sendable {
 
   // MARK: - Deleting
 
-  /// Deletes all checkpoints but the newest `keep` that are whole (by manifest and sizes), those newer than these, those
-  /// of `protected`, and the best.
-  public func prune(keep: Int, protecting protected: [Int] = []) throws {
+  /// Deletes all checkpoints but the newest `keep`, at least two, that are whole (by manifest and sizes), those newer
+  /// than these, those of `protected`, and the best.
+  /// - Parameter distrusted: steps that do not count as whole.
+  public func prune(keep: Int, protecting protected: [Int] = [], distrusting distrusted: Set<Int> = []) throws {
     var kept = Set(protected)
     if let best = try best() { kept.insert(best.step) }
     var whole = 0
     for step in try steps().reversed() {
-      if whole < max(keep, 1) {
-        if (try? verify(step: step, depth: .sizes)) != nil { whole += 1 }
+      if whole < max(keep, 2) {
+        if !distrusted.contains(step), (try? verify(step: step, depth: .sizes)) != nil { whole += 1 }
       } else if !kept.contains(step) {
         try Directory.rename(path(step: step), to: path(step: step) + Self.deleting)
       }

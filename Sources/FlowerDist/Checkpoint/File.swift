@@ -74,6 +74,11 @@ struct File: ~Copyable, Sendable {
     try bytes.withUnsafeBytes { try write($0) }
   }
 
+  /// Cuts the file to its first bytes.
+  func truncate(to size: Int) throws {
+    guard ftruncate(descriptor, off_t(size)) == 0 else { throw FlowerError(.cannotWrite, reason: "cannot write \(path)") }
+  }
+
   /// Returns when the file's content is on the disk.
   func synchronize() throws {
     guard fsync(descriptor) == 0 else { throw FlowerError(.cannotWrite, reason: "cannot write \(path)") }

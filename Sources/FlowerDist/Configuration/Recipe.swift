@@ -251,7 +251,7 @@ public struct Recipe: Equatable, Sendable {
   public struct Checkpoint: Equatable, Sendable {
     /// Every n steps and at the end; 0: only at the end.
     public var every = 200
-    /// How many of the newest are kept (the best is kept besides).
+    /// How many of the newest are kept, at least 2 (the best is kept besides).
     public var keep = 2
     public var keepBest = true
   }

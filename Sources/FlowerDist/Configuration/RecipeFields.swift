@@ -96,7 +96,7 @@ extension RecipeField {
     RecipeField("validation.patience", \.validation.patience, .within(0...1_000_000)),
 
     RecipeField("checkpoint.every", \.checkpoint.every, .within(0...1_000_000_000)),
-    RecipeField("checkpoint.keep", \.checkpoint.keep, .within(1...1_000_000)),
+    RecipeField("checkpoint.keep", \.checkpoint.keep, .within(2...1_000_000)),
     RecipeField("checkpoint.keep_best", \.checkpoint.keepBest),
 
     // HR@20 and NDCG@20 are always reported, and need 20 hypotheses.

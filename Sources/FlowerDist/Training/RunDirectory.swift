@@ -1,9 +1,8 @@
 /// The directory of a run as rank zero keeps it: recipe, environment, metrics, logs. See docs/formats.md.
 final class RunDirectory {
   let path: String
-  private let metrics: File
-  /// Counts the starts of this run, from 1.
-  let attempt: Int
+  let attempt: Attempt
+  private let metrics: MetricsFile
 
   static func path(_ recipe: Recipe) -> String { "\(recipe.runs)/\(recipe.name)" }
 
@@ -33,11 +32,11 @@ final class RunDirectory {
   init(creating recipe: Recipe, environment: JSON) throws {
     try Self.checkNew(recipe)
     path = Self.path(recipe)
-    attempt = 1
     do {
-      try Directory.create("\(path)/logs/attempt-1")
+      attempt = try Attempt(run: path, checkpoint: nil)
       try Self.describe(recipe, environment, in: path)
-      metrics = try File(appending: "\(path)/metrics.jsonl")
+      metrics = try MetricsFile(path: "\(path)/metrics.jsonl")
+      attempt.isCounted = true
     } catch {
       try? Directory.remove(path)
       throw error
@@ -46,17 +45,15 @@ final class RunDirectory {
 
   /// A run that goes on after `step`: later lines of metrics.jsonl move to the attempt's log. At step 0 it begins anew,
   /// whether or not it had begun before.
-  init(resuming recipe: Recipe, step: Int, environment: JSON) throws {
+  init(resuming recipe: Recipe, step: Int, attempt: Attempt, environment: JSON) throws {
     path = Self.path(recipe)
-    var attempt = 1
-    while File.exists("\(path)/logs/attempt-\(attempt)") { attempt += 1 }
     self.attempt = attempt
-    let log = "\(path)/logs/attempt-\(attempt)"
-    try Directory.create(log)
+    let log = attempt.directory
     try Self.cutMetrics("\(path)/metrics.jsonl", after: step, to: "\(log)/metrics-cut.jsonl")
-    if attempt > 1 { try Self.describe(recipe, environment, in: log) }
+    if attempt.number > 1 { try Self.describe(recipe, environment, in: log) }
     if step == 0 || !File.exists("\(path)/config.yaml") { try Self.describe(recipe, environment, in: path) }
-    metrics = try File(appending: "\(path)/metrics.jsonl")
+    metrics = try MetricsFile(path: "\(path)/metrics.jsonl")
+    attempt.isCounted = true
   }
 
   private static func describe(_ recipe: Recipe, _ environment: JSON, in directory: String) throws {
@@ -80,5 +77,18 @@ final class RunDirectory {
   }
 
   /// Appends a line to metrics.jsonl.
-  func log(_ json: JSON) throws { try metrics.write(json.serialized() + [0x0A]) }
+  /// - Returns: what is to be said about it: the first time that it cannot be written, and when it can be again. The
+  ///   line then waits for the next one.
+  func log(_ json: JSON) -> String? {
+    let wasBehind = metrics.isBehind
+    do {
+      try metrics.append(json.serialized() + [0x0A])
+      return wasBehind ? "metrics.jsonl can be written again, and no line is missing" : nil
+    } catch {
+      return wasBehind ? nil : "warning: \(error); going on, its lines are kept in memory"
+    }
+  }
+
+  /// - Throws: `FlowerError` of kind `cannotWrite` if lines still wait and cannot be written.
+  func finishLog() throws { if metrics.isBehind { try metrics.append() } }
 }

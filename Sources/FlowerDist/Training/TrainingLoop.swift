@@ -5,7 +5,7 @@ public final class TrainingLoop {
   /// How a run begins.
   public enum Start: Equatable, Sendable {
     case fresh
-    /// From the newest checkpoint that is whole, or from step 0 where there is none.
+    /// From the newest checkpoint that is whole and not known to fail, or from step 0 where there is none at all.
     case latest
     /// From this checkpoint.
     case checkpoint(String)
@@ -22,6 +22,8 @@ public final class TrainingLoop {
   private var best: (value: Double, step: Int)?
   private var validationsSinceBest = 0
   private var lastSaved = -1
+  /// Steps whose checkpoints are whole, but nothing came of beginning from them.
+  private let distrusted: Set<Int>
 
   private var recipe: Recipe { setup.recipe }
 
@@ -31,14 +33,23 @@ public final class TrainingLoop {
     try communicator.agree(Self.facts(recipe) + [("--resume", "\(start)")])
     try Self.checkSharedFiles(recipe, communicator)
     if start == .fresh { try communicator.together { if communicator.isRoot { try RunDirectory.checkNew(recipe) } } }
-    let (checkpoint, notes) = try Self.checkpoint(store, recipe, start, communicator)
+    let (checkpoint, notes, passedOver) = try Self.checkpoint(store, recipe, start, communicator)
+    distrusted = passedOver
+    // Before the checkpoint is read, which may be what kills the program.
+    let attempt = try communicator.together {
+      communicator.isRoot && start == .latest && checkpoint != nil
+        ? try Attempt(run: RunDirectory.path(recipe), checkpoint: checkpoint) : nil
+    }
     let state = try communicator.together { try checkpoint.map { try TrainerState(directory: $0) } }
     let host = try Self.hostWeights(recipe, communicator)
     let reference = try Self.referenceWeights(recipe, communicator)
     var made = try communicator.together {
       try RunSetup(recipe, checkpoint: checkpoint, host: host, referenceHost: reference)
     }
+    // Ranks that read a checkpoint differently are a restart that failed.
+    attempt?.isCounted = true
     try communicator.agree(Self.facts(made))
+    attempt?.isCounted = false
     if !communicator.isRoot { made.sideFiles = nil }
     setup = made
     let language = LanguageModel(setup.transformer, checkpointing: recipe.training.activationCheckpointing)
@@ -67,14 +78,18 @@ public final class TrainingLoop {
       guard communicator.isRoot else { return nil }
       return start == .fresh
         ? try RunDirectory(creating: recipe, environment: environment.json)
-        : try RunDirectory(resuming: recipe, step: trainer.step, environment: environment.json)
+        : try RunDirectory(
+          resuming: recipe, step: trainer.step,
+          attempt: attempt ?? Attempt(run: RunDirectory.path(recipe), checkpoint: checkpoint),
+          environment: environment.json)
     }
-    try repairBest()
+    // A run may have been killed between saving its best step and marking it.
+    if lastSaved >= 0 { tidy() }
     if let run {
       progress = ProgressWriter(totalSteps: trainer.totalSteps, every: recipe.training.logEvery)
       progress?.note(ProgressLine.startTable(RunPlan(setup, trainer, communicator).rows + environment.rows))
       for note in notes + environment.warnings { progress?.note(note) }
-      if run.attempt > 1 { progress?.note("attempt \(run.attempt) goes on after step \(trainer.step)") }
+      if run.attempt.number > 1 { progress?.note("attempt \(run.attempt.number) goes on after step \(trainer.step)") }
     }
   }
 
@@ -101,14 +116,15 @@ public final class TrainingLoop {
       let line = try trainer.runStep()
       try show(line)
       let interrupted = StopSignal.isRequested(communicator)
-      if every(recipe.validation.every) { try validate() }
-      if every(recipe.checkpoint.every) || interrupted { try save() }
+      let isBest = every(recipe.validation.every) ? try validate() : false
       if interrupted {
+        try saveLast()
         throw FlowerError(
           .interrupted, "stopped by a signal after step \(trainer.step), which is saved; --resume latest goes on")
       }
+      if every(recipe.checkpoint.every) || isBest && recipe.checkpoint.keepBest { try saveOrGoOn() }
     }
-    try save()
+    try saveLast()
     if isPatienceOut { progress?.note("no better validation \(validationsSinceBest) times in a row: stopping") }
     progress?.note("done: \(store.path(step: trainer.step)), weights \(setup.transformer.digest.prefix(16))")
   }
@@ -121,26 +137,27 @@ public final class TrainingLoop {
   private func every(_ steps: Int) -> Bool { steps > 0 && trainer.step.isMultiple(of: steps) }
 
   private func show(_ line: StepLine) throws {
-    try communicator.together { try run?.log(line.json) }
+    run?.attempt.succeed()
+    log(line.json)
     progress?.show(line)
   }
 
-  private func validate() throws {
+  private func log(_ json: JSON) {
+    if let notice = run?.log(json) { progress?.note(notice) }
+  }
+
+  /// Returns whether this step is the best so far.
+  private func validate() throws -> Bool {
     let metrics = try agreed(validation.run())
-    try communicator.together { try run?.log(ValidationLine(step: trainer.step, metrics: metrics).json) }
+    log(ValidationLine(step: trainer.step, metrics: metrics).json)
     let metric = metrics[0]
     let better = best.map { metric.better == .higher ? metric.value > $0.value : metric.value < $0.value } ?? true
     progress?.note(
       "step \(trainer.step): validation " + metrics.map { "\($0.name) \($0.text)" }.joined(separator: ", ")
         + (better ? " (best)" : ""))
     validationsSinceBest = better ? 0 : validationsSinceBest + 1
-    if better {
-      best = (metric.value, trainer.step)
-      if recipe.checkpoint.keepBest {
-        try save()
-        try communicator.together { if communicator.isRoot { try store.markBest(step: trainer.step) } }
-      }
-    }
+    if better { best = (metric.value, trainer.step) }
+    return better
   }
 
   /// Rank zero's numbers: ranks that judged by numbers of their own might decide differently.
@@ -152,28 +169,58 @@ public final class TrainingLoop {
     return zip(metrics, values).map { Metric($0.name, $1) }
   }
 
-  /// A run that was killed between saving its best step and marking it.
-  private func repairBest() throws {
-    try communicator.together {
-      guard communicator.isRoot, recipe.checkpoint.keepBest, let best, best.step == lastSaved else { return }
-      try store.markBest(step: best.step)
-    }
-  }
-
   // MARK: Checkpoints
 
   /// Saves this step, unless it is saved already. Where that fails, the checkpoints are as they were.
+  /// - Throws: `FlowerError` of kind `cannotWrite`, the same on every rank.
   private func save() throws {
     if lastSaved == trainer.step { return }
     do {
-      let begun = try communicator.fromRoot { Array((try store.begin(step: trainer.step) ?? "").utf8) }
+      let begun = try communicator.fromRoot {
+        let replacing = distrusted.contains(trainer.step)
+        return Array((try store.begin(step: trainer.step, replacing: replacing) ?? "").utf8)
+      }
       if !begun.isEmpty { try writeCheckpoint(String(decoding: begun, as: UTF8.self)) }
-    } catch {
+    } catch var error as FlowerError {
       // All ranks throw together, so none is still writing.
       if communicator.isRoot { try? store.removeLeftovers() }
+      // What was written may also fail to be read back.
+      error.kind = .cannotWrite
       throw error
     }
     lastSaved = trainer.step
+    tidy()
+  }
+
+  /// Saves this step if that is possible. A run is worth more than one of its checkpoints.
+  private func saveOrGoOn() throws {
+    do {
+      try save()
+    } catch let error as FlowerError where error.kind == .cannotWrite {
+      progress?.note("warning: step \(trainer.step) is not saved: \(error); going on, the earlier checkpoints are whole")
+    }
+  }
+
+  /// Saves the step that the run ends with, and what is still to be logged.
+  private func saveLast() throws {
+    try save()
+    try communicator.together { try run?.finishLog() }
+    run?.attempt.succeed()
+  }
+
+  /// Marks the best checkpoint and deletes those that need not stay. What fails here is done after the next save.
+  private func tidy() {
+    guard communicator.isRoot else { return }
+    do {
+      if recipe.checkpoint.keepBest, let best, try store.steps().contains(best.step) {
+        try store.markBest(step: best.step)
+      }
+      try store.prune(
+        keep: recipe.checkpoint.keep, protecting: [trainer.step] + (best.map { [$0.step] } ?? []),
+        distrusting: distrusted)
+    } catch {
+      progress?.note("warning: the earlier checkpoints are not tidied up: \(error)")
+    }
   }
 
   /// Writes the files of a checkpoint, the model by rank zero and the optimizer's shards by all, and gives it its name.
@@ -197,15 +244,16 @@ public final class TrainingLoop {
       try store.commit(
         step: step,
         required: (0..<communicator.size).map { OptimizerShards.fileName(rank: $0, of: communicator.size) })
-      try store.prune(keep: recipe.checkpoint.keep, protecting: [step])
     }
   }
 
-  /// The checkpoint to start from, chosen by rank zero, and what is to be said about the choice.
+  /// The checkpoint to start from, chosen by rank zero; there also what is to be said about the choice, and the steps of
+  /// whole checkpoints that were passed over.
   private static func checkpoint(
     _ store: CheckpointStore, _ recipe: Recipe, _ start: Start, _ communicator: any Communicator
-  ) throws -> (String?, notes: [String]) {
+  ) throws -> (String?, notes: [String], passedOver: Set<Int>) {
     var notes: [String] = []
+    var passedOver: Set<Int> = []
     let chosen = try communicator.fromRoot {
       switch start {
       case .fresh: return []
@@ -214,13 +262,12 @@ public final class TrainingLoop {
         _ = try CheckpointManifest.verify(directory: path, depth: .contents)
         return Array(path.utf8)
       case .latest:
-        let (found, problems) = try store.latest()
-        notes = problems.map { "passed over a damaged checkpoint: \($0.description)" }
-        if found == nil { notes.append("no checkpoint in \(store.directory) yet: starting at step 0") }
-        return Array((found?.path ?? "").utf8)
+        let latest = try LatestCheckpoint(store, run: RunDirectory.path(recipe))
+        (notes, passedOver) = (latest.notes, latest.passedOver)
+        return Array((latest.path ?? "").utf8)
       }
     }
-    return (chosen.isEmpty ? nil : String(decoding: chosen, as: UTF8.self), notes)
+    return (chosen.isEmpty ? nil : String(decoding: chosen, as: UTF8.self), notes, passedOver)
   }
 
   private static func restore(
