@@ -35,9 +35,13 @@ public final class AdamW {
   /// One update of the owned part of `weights`; `step` counts from 1, the gradient is multiplied by `scale` first.
   ///
   /// m ← β1 m + (1-β1) g, v ← β2 v + (1-β2) g², w ← w − η (m̂ / (√v̂ + ε) + decay · w).
+  ///
+  /// - Returns: whether all that it wrote is finite.
+  @discardableResult
   public func update(
     _ weights: FloatArena, _ gradient: ReducedGradient, step: Int, learningRate: Double, scale: Double
-  ) {
+  ) -> Bool {
+    var isFinite = true
     let correction1 = 1 - pow(beta1, Double(step))
     let correction2 = 1 - pow(beta2, Double(step))
     for (shard, part) in zip(shards, gradient.parts) {
@@ -45,21 +49,25 @@ public final class AdamW {
         let range = parameter.range.clamped(to: shard.range)
         if range.isEmpty { continue }
         let offset = range.lowerBound - shard.range.lowerBound
-        step8(
+        let stepped = step8(
           weights.base + range.lowerBound, part.values.baseAddress! + offset, shard.mean.base + offset,
           shard.variance.base + offset, count: range.count,
           rate: Float(learningRate / correction1), rootCorrection: Float(1 / correction2.squareRoot()),
           decay: Float(parameter.decays ? learningRate * weightDecay : 0), scale: Float(scale))
+        isFinite = isFinite && stepped
       }
     }
+    return isFinite
   }
 
   private func step8(
     _ w: MutableFloatPointer, _ g: FloatPointer, _ m: MutableFloatPointer, _ v: MutableFloatPointer, count: Int,
     rate: Float, rootCorrection: Float, decay: Float, scale: Float
-  ) {
+  ) -> Bool {
     let (b1, b2, eps) = (Float(beta1), Float(beta2), Float(epsilon))
     let (a1, a2) = (Float(1 - beta1), Float(1 - beta2))
+    // Zero for finite numbers, and never again once one was not.
+    var finite = Float8.zero
     var i = 0
     while i &+ 8 <= count {
       let gi = load8(g, i) * scale
@@ -69,7 +77,9 @@ public final class AdamW {
       let wi = load8(w, i)
       store8(mi, m, i)
       store8(vi, v, i)
-      store8(wi - wi * decay - mi / denominator * rate, w, i)
+      let updated = wi - wi * decay - mi / denominator * rate
+      store8(updated, w, i)
+      finite = fma8(vi, .zero, fma8(updated, .zero, finite))
       i &+= 8
     }
     while i < count {
@@ -79,8 +89,10 @@ public final class AdamW {
       v[i] = (gi * gi).fma(a2, v[i] * b2)
       let denominator = v[i].squareRoot().fma(rootCorrection, eps)
       w[i] = w[i] - w[i] * decay - m[i] / denominator * rate
+      finite[0] += w[i] * 0 + v[i] * 0
       i &+= 1
     }
+    return sum8(finite) == 0
   }
 }
 

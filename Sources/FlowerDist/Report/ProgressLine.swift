@@ -41,6 +41,7 @@ public struct ProgressLine: Equatable, Sendable {
     if let sft = line.sftLoss, let flow = line.flowLoss {
       fields += [Field(text: "sft \(Self.loss(sft))", rank: 4), Field(text: "flow \(Self.loss(flow))", rank: 3)]
     }
+    if line.skippedSteps > 0 { fields.append(Field(text: "\(line.skippedSteps) skipped", rank: 2)) }
     fields.append(Field(text: "grad \(NumberText.short(line.gradNorm))", rank: 6))
     fields.append(Field(text: "lr \(NumberText.scientific(line.learningRate, digits: 1))", rank: 8))
     if let rate {

@@ -17,10 +17,15 @@ public struct StepLine: Equatable, Sendable {
   public var trajectories: Int
   /// Training time from step 1 to the end of this step, over all attempts.
   public var seconds: Double
+  /// Steps so far that updated nothing because their loss or gradient was not finite.
+  public var skippedSteps: Int
+
+  /// Whether this is one of them.
+  public var isSkipped: Bool { !loss.isFinite || !gradNorm.isFinite }
 
   public init(
     step: Int, loss: Double, sftLoss: Double? = nil, flowLoss: Double? = nil, gradNorm: Double, learningRate: Double,
-    tokens: Int, trajectories: Int, seconds: Double
+    tokens: Int, trajectories: Int, seconds: Double, skippedSteps: Int = 0
   ) {
     self.step = step
     self.loss = loss
@@ -31,6 +36,7 @@ public struct StepLine: Equatable, Sendable {
     self.tokens = tokens
     self.trajectories = trajectories
     self.seconds = seconds
+    self.skippedSteps = skippedSteps
   }
 
   /// Numbers that are not finite are written as `null`.
@@ -45,6 +51,7 @@ public struct StepLine: Equatable, Sendable {
       JSON.Member("trajectories", JSON(trajectories)),
       JSON.Member("seconds", JSON(seconds)),
     ]
+    if skippedSteps > 0 { members.append(JSON.Member("skipped_steps", JSON(skippedSteps))) }
     return .object(members)
   }
 
@@ -60,6 +67,7 @@ public struct StepLine: Equatable, Sendable {
     tokens = try record.count("tokens")
     trajectories = try record.count("trajectories")
     seconds = try record.double("seconds")
+    skippedSteps = record.has("skipped_steps") ? try record.count("skipped_steps") : 0
   }
 }
 

@@ -8,6 +8,8 @@ public final class Trainer {
   public private(set) var step = 0
   /// Training seconds of all attempts.
   public private(set) var seconds = 0.0
+  /// Steps that updated nothing.
+  private(set) var skipped = SkippedSteps()
   /// How far the schedule of the trajectories' sources is.
   private(set) var progress = Recipe.Mixture.Progress()
   /// The same on every rank; empty unless the recipe replays.
@@ -19,6 +21,14 @@ public final class Trainer {
   let worker: GrainWorker
   private var stream: ExampleStream
   private let clock = ContinuousClock()
+  /// Where the skipped steps in a row began: what a checkpoint of it needs besides the weights, which are still the same.
+  private var beforeSkips = Position()
+
+  private struct Position {
+    var step = 0
+    var progress = Recipe.Mixture.Progress()
+    var skipped = SkippedSteps()
+  }
 
   init(
     _ recipe: Recipe, _ catalogue: Catalogue, _ language: LanguageModel, _ communicator: any Communicator,
@@ -50,41 +60,107 @@ public final class Trainer {
     step = state.step
     seconds = state.seconds
     progress = state.progress
+    skipped = state.skipped
+    beforeSkips = Position(step: step, progress: progress, skipped: skipped)
     if let replay { self.replay = replay }
   }
 
-  /// One step. Throws on every rank when the loss or the gradient is not finite; nothing is updated then.
+  /// One step. Where its loss or gradient is not finite, it updates nothing and is counted as skipped.
+  ///
+  /// - Throws: on every rank a ``Divergence`` after `training.nonfinite_limit` skipped steps in a row, the trainer being
+  ///   where it was before the first of them; a `FlowerError` of kind `diverged` when an update leaves the numbers that
+  ///   a float can hold.
   public func runStep() throws -> StepLine {
     let start = clock.now
     let (tallies, visits) = try computeGrains()
     let gradient = worker.clock.measure(.reduction) { reducer.reduce() }
     let norm = worker.clock.measure(.reduction) { gradient.norm(communicator) }
     let total = sum(tallies)
-    try checkFinite(total, norm)
     let rate = recipe.optimizer.rate(step: step, of: totalSteps)
-    let clip = recipe.optimizer.clipNorm
-    worker.clock.measure(.optimizer) {
-      optimizer.update(
-        language.transformer.trainable.weights, gradient, step: step + 1, learningRate: rate,
-        scale: clip > 0 && norm > clip ? clip / norm : 1)
+    // Both are the same numbers on every rank, so all ranks skip together.
+    let updates = total.loss.isFinite && norm.isFinite
+    if skipped.inARow == 0 { beforeSkips = Position(step: step, progress: progress, skipped: skipped) }
+    skipped.count(skips: !updates)
+    var isSound = true
+    if updates {
+      let clip = recipe.optimizer.clipNorm
+      isSound = worker.clock.measure(.optimizer) {
+        optimizer.update(
+          language.transformer.trainable.weights, gradient, step: step + 1 - skipped.all, learningRate: rate,
+          scale: clip > 0 && norm > clip ? clip / norm : 1)
+      }
     }
     reducer.finish()
-    worker.clock.measure(.reduction) { reducer.gather(language.transformer.trainable.weights) }
+    if skipped.inARow == recipe.training.nonfiniteLimit { throw try divergence(total, norm) }
+    if updates { worker.clock.measure(.reduction) { reducer.gather(language.transformer.trainable.weights) } }
     step += 1
-    progress.add(loss: total.fallingLoss, count: total.fallingCount, step: step, of: recipe.trajectories.source)
-    if recipe.replays { replay.add(visits, step: step) }
+    progress.add(
+      loss: updates ? total.fallingLoss : 0, count: updates ? total.fallingCount : 0, step: step,
+      of: recipe.trajectories.source)
+    if recipe.replays, updates { replay.add(visits, step: step) }
     // Rank zero's clock, so that every rank keeps the same time.
-    seconds += communicator.sum([communicator.isRoot ? (clock.now - start).seconds : 0])[0]
+    let sums = communicator.sum([communicator.isRoot ? (clock.now - start).seconds : 0, isSound ? 0 : 1])
+    seconds += sums[0]
+    if sums[1] > 0 {
+      throw FlowerError(
+        .diverged,
+        "step \(step): the update made weights that are not finite (loss \(total.loss), gradient norm \(norm)); they are not"
+          + " saved. Lower optimizer.learning_rate or set optimizer.clip_norm; --resume latest shows the step again")
+    }
     return line(total, norm: norm, rate: rate)
+  }
+
+  /// Looks for the cause of the steps that were skipped, and goes back to before the first of them.
+  private func divergence(_ total: GrainTally, _ norm: Double) throws -> Divergence {
+    let inARow = skipped.inARow
+    (step, progress, skipped) = (beforeSkips.step, beforeSkips.progress, beforeSkips.skipped)
+    return Divergence(
+      step: step + 1, stepsInARow: inARow, loss: total.loss, gradientNorm: norm,
+      hasHistories: !catalogue.dataset.isDistribution, grains: try nonFiniteGrains())
+  }
+
+  /// Computes the step once more, grain by grain and example by example, and tells where it is not finite. Collective.
+  private func nonFiniteGrains() throws -> [Divergence.Grain] {
+    let sources = sources()
+    let found = try communicator.together {
+      let gradient = reducer.buffer()
+      func isFinite(_ examples: [Example]) -> (loss: Bool, gradient: Bool) {
+        gradient.zero()
+        let (tally, _) = worker.run(
+          examples, sources, step: step, scale: 1 / Double(recipe.training.globalBatch), into: gradient)
+        return (tally.loss.isFinite, Double(sumOfSquares(gradient.base, gradient.count)).isFinite)
+      }
+      return try ReductionPlan.grains(ofRank: communicator.rank, grains: recipe.training.grains, ranks: communicator.size)
+        .compactMap { index -> Divergence.Grain? in
+          let batches = try stream.microBatches(step: step, grain: index)
+          let finite = batches.map(isFinite)
+          let bad = zip(batches, finite).flatMap { $1.loss && $1.gradient ? [] : $0 }
+          if bad.isEmpty { return nil }
+          // Together they may overflow where none does alone.
+          let alone = bad.filter { let one = isFinite([$0]); return !one.loss || !one.gradient }
+          return Divergence.Grain(
+            index: index, rank: communicator.rank, host: communicator.hosts[communicator.rank],
+            lossIsFinite: finite.allSatisfy(\.loss),
+            examples: (alone.isEmpty ? bad : alone).map { catalogue.dataset.isDistribution ? $0.index : $0.place!.row })
+        }
+    }
+    return try communicator.gather(JSON.array(found.map(\.json)).serialized()).flatMap { bytes in
+      try (JSON(parsing: bytes).array ?? []).map { try Divergence.Grain(json: $0) }
+    }
+  }
+
+  /// What this step's trajectories are drawn from.
+  private func sources() -> DrawSources {
+    let usesTargets = worker.objective.usesFlow && recipe.trajectories.source.uses(.targets)
+    return worker.sources(
+      step: step, progress: progress, targets: usesTargets ? stream.targets(step: step) : [], replay: replay)
   }
 
   /// Computes this rank's grains and hands their gradients to the reducer; returns the tallies of all grains and, in
   /// their order, what the replay buffer is to remember.
   private func computeGrains() throws -> ([GrainTally], [ReplayBuffer.Visit]) {
     let grains = recipe.training.grains
-    let usesTargets = worker.objective.usesFlow && recipe.trajectories.source.uses(.targets)
-    let sources = worker.sources(
-      step: step, progress: progress, targets: usesTargets ? stream.targets(step: step) : [], replay: replay)
+    let sources = sources()
     var visits: [ReplayBuffer.Visit] = []
     var flat = [Double](repeating: 0, count: grains * GrainTally.width)
     try communicator.together {
@@ -116,23 +192,12 @@ public final class Trainer {
     tallies.reduce(into: GrainTally()) { $0 += $1 }
   }
 
-  /// Loss and norm are the same numbers on every rank, so all ranks stop together.
-  private func checkFinite(_ total: GrainTally, _ norm: Double) throws {
-    guard total.loss.isFinite, norm.isFinite else {
-      throw FlowerError(
-        .diverged,
-        "step \(step + 1): the \(total.loss.isFinite ? "gradient" : "loss") is not finite (loss \(total.loss.magnitude),"
-          + " gradient norm \(norm.magnitude)); nothing was updated. Lower optimizer.learning_rate or set optimizer.clip_norm"
-      )
-    }
-  }
-
   private func line(_ total: GrainTally, norm: Double, rate: Double) -> StepLine {
     let n = Double(recipe.training.globalBatch)
     return StepLine(
       step: step, loss: total.loss / n, sftLoss: worker.objective.usesTargets ? total.supervised / n : nil,
       flowLoss: worker.objective.usesFlow ? total.flow / n : nil, gradNorm: norm, learningRate: rate,
       tokens: total.tokens,
-      trajectories: total.trajectories, seconds: seconds)
+      trajectories: total.trajectories, seconds: seconds, skippedSteps: skipped.all)
   }
 }

@@ -14,6 +14,7 @@ struct TrainerState: Equatable {
   var validationsSinceBest: Int
   /// How far the schedule of the trajectories' sources is.
   var progress: Recipe.Mixture.Progress
+  var skipped: SkippedSteps
 
   func write(directory: String) throws {
     let members: [JSON.Member] =
@@ -26,13 +27,14 @@ struct TrainerState: Equatable {
         JSON.Member(
           "trajectories",
           ["falls": JSON(progress.falls), "loss": JSON(progress.loss), "count": JSON(progress.count)]),
+        JSON.Member("skipped", ["all": JSON(skipped.all), "in_a_row": JSON(skipped.inARow)]),
       ] + course.members
     try AtomicFile.write(JSON.object(members).serialized(pretty: true) + [0x0A], to: "\(directory)/\(Self.fileName)")
   }
 
   init(
     step: Int, seconds: Double, ranks: Int, course: RunCourse, best: Double?, bestStep: Int?, validationsSinceBest: Int,
-    progress: Recipe.Mixture.Progress
+    progress: Recipe.Mixture.Progress, skipped: SkippedSteps = .init()
   ) {
     self.step = step
     self.seconds = seconds
@@ -42,6 +44,7 @@ struct TrainerState: Equatable {
     self.bestStep = bestStep
     self.validationsSinceBest = validationsSinceBest
     self.progress = progress
+    self.skipped = skipped
   }
 
   init(directory: String) throws {
@@ -70,6 +73,15 @@ struct TrainerState: Equatable {
       progress.count = try schedule.int("count")
       guard progress.falls >= 0, 0...1 << 50 ~= progress.count else {
         throw schedule.error("falls", "falls or count out of range")
+      }
+    }
+    skipped = .init()
+    // Likewise.
+    if fields["skipped"] != nil {
+      let steps = try fields.object("skipped")
+      skipped = .init(all: try steps.int("all"), inARow: try steps.int("in_a_row"))
+      guard 0...step ~= skipped.all, 0...skipped.all ~= skipped.inARow else {
+        throw steps.error("all", "all or in_a_row out of range")
       }
     }
   }

@@ -113,8 +113,7 @@ public final class TrainingLoop {
   public func train() throws {
     defer { progress?.finish() }
     while !trainer.isFinished && !isPatienceOut {
-      let line = try trainer.runStep()
-      try show(line)
+      try show(try step())
       let interrupted = StopSignal.isRequested(communicator)
       let isBest = every(recipe.validation.every) ? try validate() : false
       if interrupted {
@@ -136,10 +135,32 @@ public final class TrainingLoop {
 
   private func every(_ steps: Int) -> Bool { steps > 0 && trainer.step.isMultiple(of: steps) }
 
+  private func step() throws -> StepLine {
+    do { return try trainer.runStep() } catch let divergence as Divergence { throw try leave(divergence) }
+  }
+
   private func show(_ line: StepLine) throws {
     run?.attempt.succeed()
     log(line.json)
     progress?.show(line)
+    if line.isSkipped {
+      progress?.note(
+        "step \(line.step): the \(line.loss.isFinite ? "gradient" : "loss") is not finite; nothing is updated")
+    }
+  }
+
+  /// Saves the state before the steps that are not finite, which `--resume latest` repeats, and what is known about them.
+  private func leave(_ divergence: Divergence) throws -> FlowerError {
+    let file = "\(RunDirectory.path(recipe))/\(Divergence.fileName)"
+    try communicator.together {
+      guard communicator.isRoot else { return }
+      try AtomicFile.write(divergence.json.serialized(pretty: true) + [0x0A], to: file)
+    }
+    var saved = "The state before it is saved: --resume \(store.path(step: trainer.step)) shows it again"
+    do { try save() } catch let error as FlowerError { saved = "The state before it is not saved: \(error.description)" }
+    return FlowerError(
+      .diverged,
+      "\(divergence.message) (\(file)). \(saved). Lower optimizer.learning_rate or set optimizer.clip_norm")
   }
 
   private func log(_ json: JSON) {
@@ -228,7 +249,8 @@ public final class TrainingLoop {
     let step = trainer.step
     let state = TrainerState(
       step: step, seconds: trainer.seconds, ranks: communicator.size, course: setup.course, best: best?.value,
-      bestStep: best?.step, validationsSinceBest: validationsSinceBest, progress: trainer.progress)
+      bestStep: best?.step, validationsSinceBest: validationsSinceBest, progress: trainer.progress,
+      skipped: trainer.skipped)
     try communicator.together {
       try OptimizerShards.write(
         trainer.optimizer, setup.transformer.trainable.list, rank: communicator.rank, of: communicator.size,
