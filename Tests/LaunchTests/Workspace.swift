@@ -53,11 +53,10 @@ final class Workspace {
     var errors: String
   }
 
-  static let program = {
-    let root = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-      .deletingLastPathComponent()
-    return root.appending(path: ".build/release/flower-worker").path
-  }()
+  /// The repository.
+  static let root = URL(filePath: #filePath).appending(path: "../../..").standardized.path
+
+  static let program = root + "/.build/release/flower-worker"
 
   struct Missing: Error, CustomStringConvertible {
     let description: String
