@@ -69,7 +69,7 @@ extension LaunchTests {
       let grain = try #require(JSON(contentsOf: file)["grains"]?.array?.first)
       let rank = try #require(grain["rank"]?.int)
       #expect(rank == (try #require(grain["grain"]?.int)) / 4)
-      #expect(grain["examples"] == [17])
+      #expect(grain["examples"]?.array?.compactMap(\.int) == [17])
       let cause = "step \(step): the loss is not finite, 1 in a row (training.nonfinite_limit); nothing was updated. In step"
         + " \(step) it comes from rank \(rank) on \(hostName()): the loss of training example 17 (\(file))."
       #expect(outcome.errors.contains(cause), "\(outcome.errors)")
