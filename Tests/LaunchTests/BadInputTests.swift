@@ -151,7 +151,7 @@ extension LaunchTests {
     @Test func divergence() async throws {
       let workspace = try Workspace()
       let outcome = try await workspace.train([
-        "optimizer.learning_rate=10", "optimizer.weight_decay=10", "optimizer.warmup_steps=0",
+        "optimizer.learning_rate=10", "optimizer.weight_decay=10", "optimizer.warmup_steps=0", "training.nonfinite_limit=1",
       ])
       #expect(outcome.codes == [4, 4])
       #expect(outcome.errors.contains("is not finite"))

@@ -61,7 +61,16 @@ struct Divergence: Error {
 
   private var causes: String {
     if grains.isEmpty { return "the sum of all gradients, each of which is finite" }
-    return grains.map { grain in
+    // A rank's grains in one breath.
+    var said: [Grain] = []
+    for grain in grains {
+      if let same = said.firstIndex(where: { $0.rank == grain.rank && $0.lossIsFinite == grain.lossIsFinite }) {
+        said[same].examples += grain.examples
+      } else {
+        said.append(grain)
+      }
+    }
+    return said.map { grain in
       let more = grain.examples.count - Self.shown
       let numbers = grain.examples.prefix(Self.shown).map(String.init).joined(separator: ", ")
       return "rank \(grain.rank) on \(grain.host): the \(grain.lossIsFinite ? "gradient" : "loss") of"
