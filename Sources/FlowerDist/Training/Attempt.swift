@@ -59,7 +59,7 @@ final class Attempt {
 
   private static func count(_ run: String) -> Int {
     var count = 0
-    while File.exists(directory(run, count + 1)) { count += 1 }
+    while Directory.isDirectory(directory(run, count + 1)) { count += 1 }
     return count
   }
 
