@@ -3,8 +3,8 @@ import Subprocess
 
 @testable import FlowerDist
 
-/// Hosts made by `Tests/Hosts/netns`, called node1, node2, …: network namespaces with addresses and names of their own
-/// on this machine. `down` removes them.
+/// Hosts made by `Tests/Hosts/netns`, called node1, node2, …: network namespaces of this machine with addresses and
+/// names of their own.
 struct Hosts {
   private static let tool = Workspace.root + "/Tests/Hosts/netns"
 

@@ -49,8 +49,8 @@ extension LaunchTests {
           try await hosts.network("kill", "node3")
           // Steps in flight may still end with a checkpoint; the one after it is of those that are left.
           try await workspace.wait(for: "runs/hosts/logs/attempt-2")
-          let next = try (workspace.store("hosts").steps().last ?? 0) + 10
-          try await workspace.wait(for: String(workspace.checkpoint(next, of: "hosts").dropFirst(workspace.path.count + 1)))
+          let next = workspace.checkpoint(try (workspace.store("hosts").steps().last ?? 0) + 10, of: "hosts")
+          try await workspace.wait(for: String(next.dropFirst(workspace.path.count + 1)))
           try await hosts.network("mend", "node3")
           try await hosts.network("crash", "node2")
         }
