@@ -321,7 +321,7 @@ private let valid = """
       epsilon: 1, clipNorm: 0)
     recipe.training = .init(
       globalBatch: 1, grains: 1, microBatch: 1, activationCheckpointing: true, steps: 1, epochs: 1, seed: 0, logEvery: 1,
-      nonfiniteLimit: 1, checkWeightsEvery: 0)
+      nonfiniteLimit: 1)
     recipe.validation = .init(every: 1, metric: .ndcgAt10, examples: 1, patience: 1)
     recipe.checkpoint = .init(every: 1, keep: 3, keepBest: false)
     (recipe.evaluation.beam, recipe.evaluation.excludeHistory, recipe.evaluation.examples) = (21, true, 1)

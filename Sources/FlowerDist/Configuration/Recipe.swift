@@ -232,8 +232,6 @@ public struct Recipe: Equatable, Sendable {
     public var logEvery = 10
     /// Steps in a row without an update, because loss or gradient is not finite, that end the run.
     public var nonfiniteLimit = 3
-    /// The weights of all ranks are compared every n steps and at every save; 0: at saves only.
-    public var checkWeightsEvery = 100
   }
 
   public struct Validation: Equatable, Sendable {

@@ -90,7 +90,6 @@ extension RecipeField {
     RecipeField("training.seed", \.training.seed),
     RecipeField("training.log_every", \.training.logEvery, .within(1...1_000_000_000)),
     RecipeField("training.nonfinite_limit", \.training.nonfiniteLimit, .within(1...1_000_000_000)),
-    RecipeField("training.check_weights_every", \.training.checkWeightsEvery, .within(0...1_000_000_000)),
 
     RecipeField("validation.every", \.validation.every, .within(0...1_000_000_000)),
     RecipeField("validation.metric", \.validation.metric),

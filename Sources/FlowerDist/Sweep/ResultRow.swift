@@ -84,8 +84,7 @@ public struct ResultRow: Equatable, Sendable {
 extension ResultRow {
   /// Sections and keys that change neither weights nor metrics; the seed is beside.
   private static let outside = [
-    "name", "runs", "training.seed", "training.log_every", "training.nonfinite_limit",
-    "training.check_weights_every", "checkpoint.every", "checkpoint.keep",
+    "name", "runs", "training.seed", "training.log_every", "training.nonfinite_limit", "checkpoint.every", "checkpoint.keep",
   ]
   private static func differences(_ recipe: Recipe) -> [Value] {
     let standard = Recipe()
