@@ -203,4 +203,11 @@ import Testing
     #expect(EvaluationReport.bestValue(of: "dgu@10", in: rows) == "0.500")
     #expect(EvaluationReport.bestValue(of: "hr@10", in: [rows[0], rows[2]]) == nil)
   }
+
+  @Test func decodingSaysWhatCountsForItsLists() {
+    #expect(Decoding().description(of: .topK).isEmpty && Decoding().description(of: .sampled).isEmpty)
+    let decoding = Decoding(score: .published, lengthPenalty: 1, guidance: 0.5, temperature: 2)
+    #expect(decoding.description(of: .topK) == "score published, length penalty 1.0, guidance 0.5")
+    #expect(decoding.description(of: .sampled) == "temperature 2.0")
+  }
 }

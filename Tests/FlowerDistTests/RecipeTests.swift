@@ -221,6 +221,17 @@ private let valid = """
         valid, "objective.name=grpo", "model.path=m", "trajectories.source=policy", "trajectories.count=1",
         "trajectories.temperature=1.5"
       ).count == 2)
+    #expect(
+      problems(
+        valid, "objective.name=ppo", "model.path=m", "trajectories.source=policy", "objective.support=vocabulary"
+      ).count == 1)
+    #expect(problems(valid, "objective.name=dpo", "model.path=m", "objective.granularity=2").count == 1)
+    #expect(problems(valid, "objective.reference=m").count == 1, "nothing reads it")
+    #expect(problems(valid, "objective.rejected=2").count == 1, "nothing reads it")
+    #expect(problems(valid, "objective.prefix_titles=published").count == 1)
+    #expect(problems(valid, "objective.sft_weight=ifairlrs", "objective.theta=0").count == 1)
+    #expect(problems(valid, "objective.sft_weight=ifairlrs", "objective.theta=0.5").isEmpty)
+    #expect(problems(valid, "trajectories.source=replay 0.5, weight 0.5", "replay.feed=policy").count == 1)
     #expect(problems(valid, "reward.flow_rule=published").count == 1)
     #expect(problems(valid, "reward.flow_rule=published", "reward.weight=power").count == 1)
     #expect(problems(valid, "reward.flow_rule=published", "reward.weight=add_log").isEmpty)

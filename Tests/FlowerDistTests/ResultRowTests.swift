@@ -168,6 +168,11 @@ import Testing
         == #""flowr": expected the name of a method in the table; did you mean "flower"?"#)
     let other = ResultTable(rows + [Self.row("tb", ranks: [1, 0])])
     #expect(flowerError { _ = try other.comparison("tb", "sft") }?.description.contains("same examples") == true)
+    var elsewhere = Self.row("tb", ranks: [0, 2, 0, 0])
+    var here = rows[0]
+    (here.dataDigest, elsewhere.dataDigest) = ("a", "b")
+    let mixed = ResultTable([here, elsewhere])
+    #expect(flowerError { _ = try mixed.comparison("tb", "sft") }?.description.contains("the same data") == true)
   }
 
   @Test func namesCannotBreakATable() {
