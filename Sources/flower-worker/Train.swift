@@ -18,6 +18,12 @@ struct Train: ParsableCommand {
   @Option(help: ArgumentHelp("Go on from the newest whole checkpoint, or from this one.", valueName: "latest|PATH"))
   var resume: String?
 
+  @Option(
+    help: ArgumentHelp(
+      "Save and end with code 130 after this time, such as 90m or 1d12h, and after the step that is being computed.",
+      valueName: "time"))
+  var timeLimit: TimeSpan?
+
   @Flag(help: "Print the resolved recipe, memory and step plan, and train nothing.")
   var dryRun = false
 
@@ -40,6 +46,6 @@ struct Train: ParsableCommand {
       case "latest": .latest
       case .some(let path): .checkpoint(path)
       }
-    try TrainingLoop(recipe, start: start, ranks).train()
+    try TrainingLoop(recipe, start: start, timeLimit: timeLimit?.seconds, ranks).train()
   }
 }

@@ -17,14 +17,14 @@ import Testing
   ) throws {
     try Directory.create(scratch("trainer"))
     for (rank, optimizer) in optimizers.enumerated() {
-      try OptimizerShards.write(optimizer, list, rank: rank, of: optimizers.count, directory: scratch.path)
+      try OptimizerShards.write(optimizer.shards, list, rank: rank, of: optimizers.count, directory: scratch.path)
     }
   }
 
   static func read(_ ranks: Int, from writers: Int, _ scratch: ScratchDirectory) throws -> [AdamW] {
     let optimizers = AdamWTests.optimizers(ranks)
     for optimizer in optimizers {
-      try OptimizerShards.read(optimizer, AdamWTests.list, ranks: writers, directory: scratch.path)
+      try OptimizerShards.read(optimizer.shards, AdamWTests.list, ranks: writers, directory: scratch.path)
     }
     return optimizers
   }
@@ -81,7 +81,7 @@ import Testing
     }
     try Directory.create(scratch("trainer"))
     for rank in 0..<2 {
-      try OptimizerShards.write(optimizer(rank, of: 2), list, rank: rank, of: 2, directory: scratch.path)
+      try OptimizerShards.write(optimizer(rank, of: 2).shards, list, rank: rank, of: 2, directory: scratch.path)
     }
     let files = (0..<2).map { scratch(OptimizerShards.fileName(rank: $0, of: 2)) }
     try FileManager.default.removeItem(atPath: files[1])
@@ -90,7 +90,7 @@ import Testing
     for rank in 0..<readers {
       errors.append(
         flowerError {
-          try OptimizerShards.read(optimizer(rank, of: readers), list, ranks: 2, directory: scratch.path)
+          try OptimizerShards.read(optimizer(rank, of: readers).shards, list, ranks: 2, directory: scratch.path)
         })
     }
     #expect(errors.allSatisfy { $0?.kind == .data }, "\(errors)")

@@ -51,7 +51,7 @@ import Testing
 
   @Test func writerWritesPlainLinesIntoAPipe() throws {
     let pipe = Pipe()
-    var writer = ProgressWriter(totalSteps: 5, every: 2, output: pipe.fileHandleForWriting.fileDescriptor)
+    let writer = ProgressWriter(totalSteps: 5, every: 2, output: pipe.fileHandleForWriting.fileDescriptor)
     for step in 1...5 { writer.show(Self.line(step, seconds: Double(step))) }
     writer.note("saved")
     writer.finish()

@@ -69,12 +69,14 @@ final class Workspace {
   ///
   /// - Parameters:
   ///   - last: arguments for the last rank, if it gets others than the rest.
+  ///   - lastProgram: what it runs, if that is another program.
   ///   - mpirun: more options.
   ///   - endsAll: Whether mpirun ends all ranks when one ends with an error, as it does unless told otherwise. If not,
   ///     every rank must find its end by itself.
   ///   - meanwhile: Runs beside the program with the process number of mpirun (or of the program alone).
   func run(
-    ranks: Int, _ arguments: [String], last: [String]? = nil, mpirun: [String] = [], endsAll: Bool = false,
+    ranks: Int, _ arguments: [String], last: [String]? = nil, lastProgram: String? = nil, mpirun: [String] = [],
+    endsAll: Bool = false,
     environment: [Subprocess.Environment.Key: String?] = [:], meanwhile: (pid_t) async throws -> Void = { _ in }
   ) async throws -> Outcome {
     guard File.exists(Self.program) else {
@@ -88,14 +90,17 @@ final class Workspace {
     }
     variables.merge(environment) { $1 }
     let codePath = self("code-" + UUID().uuidString)
-    func rank(_ arguments: [String]) -> [String] { ["sh", "-c", Self.noteCode, codePath, Self.program] + arguments }
+    func rank(_ arguments: [String], _ program: String = Self.program) -> [String] {
+      ["sh", "-c", Self.noteCode, codePath, program] + arguments
+    }
+    let last = last ?? lastProgram.map { _ in arguments }
     var command = ["env", Self.program] + arguments
     if ranks > 0 {
       var options = ["--timeout", "120", "--oversubscribe", "--bind-to", "none", "--mca", "pml", "ob1"]
       options += ["--mca", "btl", "self,vader"] + mpirun
       if !endsAll { options += ["--mca", "orte_abort_on_non_zero_status", "0"] }
       command = ["mpirun"] + options + ["-n", String(last == nil ? ranks : ranks - 1)] + rank(arguments)
-      if let last { command += [":", "-n", "1"] + rank(last) }
+      if let last { command += [":", "-n", "1"] + rank(last, lastProgram ?? Self.program) }
     }
     let result = try await Subprocess.run(
       Configuration(

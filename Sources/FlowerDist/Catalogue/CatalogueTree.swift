@@ -28,6 +28,15 @@ public struct CatalogueTree: Sendable {
   /// Item ids by leaf, ascending.
   public private(set) var itemsOfLeaf: [[Int32]] = []
 
+  /// SHA-256 of the tree, to compare ranks.
+  var digest: String {
+    var hash = SHA256()
+    for numbers in [[terminator], token, parent, leaf, leafOfItem] {
+      numbers.withUnsafeBytes { hash.update($0) }
+    }
+    return hash.finish()
+  }
+
   public var nodeCount: Int { token.count }
   public var leafCount: Int { leafNode.count }
 

@@ -68,6 +68,9 @@ enum Directory {
     }
   }
 
+  /// Deletes a directory if nothing is in it.
+  static func removeIfEmpty(_ path: String) { rmdir(path) }
+
   /// Whether `path` is itself a directory; a link to one counts with a slash at the end.
   static func isDirectory(_ path: String) -> Bool {
     var status = stat()

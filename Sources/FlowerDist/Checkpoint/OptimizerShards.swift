@@ -27,8 +27,8 @@ enum OptimizerShards {
     }
   }
 
-  private static func pieces(_ optimizer: AdamW, _ list: ParameterList) -> [Piece] {
-    optimizer.shards.flatMap { shard in
+  private static func pieces(_ shards: [AdamW.Shard], _ list: ParameterList) -> [Piece] {
+    shards.flatMap { shard in
       list.parameters.compactMap { parameter in
         let range = parameter.range.clamped(to: shard.range)
         return range.isEmpty ? nil : Piece(parameter: parameter, range: range, shard: shard)
@@ -36,8 +36,10 @@ enum OptimizerShards {
     }
   }
 
-  static func write(_ optimizer: AdamW, _ list: ParameterList, rank: Int, of ranks: Int, directory: String) throws {
-    let pieces = pieces(optimizer, list)
+  static func write(
+    _ shards: [AdamW.Shard], _ list: ParameterList, rank: Int, of ranks: Int, directory: String
+  ) throws {
+    let pieces = pieces(shards, list)
     var writer = try SafeTensorsWriter(
       path: "\(directory)/\(fileName(rank: rank, of: ranks))",
       tensors: pieces.flatMap { piece in
@@ -50,8 +52,8 @@ enum OptimizerShards {
   }
 
   /// Fills the owned parts from the shards that `ranks` ranks wrote.
-  static func read(_ optimizer: AdamW, _ list: ParameterList, ranks: Int, directory: String) throws {
-    let wanted = pieces(optimizer, list)
+  static func read(_ shards: [AdamW.Shard], _ list: ParameterList, ranks: Int, directory: String) throws {
+    let wanted = pieces(shards, list)
     var missing = wanted.reduce(0) { $0 + $1.range.count } * moments.count
     /// What each piece has of each moment.
     var filled = wanted.map { _ in moments.map { _ in [Range<Int>]() } }

@@ -232,6 +232,10 @@ public struct Recipe: Equatable, Sendable {
     public var logEvery = 10
     /// Steps in a row without an update, because loss or gradient is not finite, that end the run.
     public var nonfiniteLimit = 3
+    /// Seconds in which nothing happens on any rank that end the run; 0: never.
+    public var deadline = 600
+    /// Compare the weights of the ranks every n steps, besides before each checkpoint; 0: only then.
+    public var checkWeightsEvery = 100
   }
 
   public struct Validation: Equatable, Sendable {
@@ -256,6 +260,8 @@ public struct Recipe: Equatable, Sendable {
     /// How many of the newest are kept, at least 2 (the best is kept besides).
     public var keep = 2
     public var keepBest = true
+    /// Write from a copy in memory while training goes on.
+    public var background = true
   }
 
   public struct Evaluation: Equatable, Sendable {

@@ -90,6 +90,8 @@ extension RecipeField {
     RecipeField("training.seed", \.training.seed),
     RecipeField("training.log_every", \.training.logEvery, .within(1...1_000_000_000)),
     RecipeField("training.nonfinite_limit", \.training.nonfiniteLimit, .within(1...1_000_000_000)),
+    RecipeField("training.deadline", \.training.deadline, .within(0...1_000_000)),
+    RecipeField("training.check_weights_every", \.training.checkWeightsEvery, .within(0...1_000_000_000)),
 
     RecipeField("validation.every", \.validation.every, .within(0...1_000_000_000)),
     RecipeField("validation.metric", \.validation.metric),
@@ -99,6 +101,7 @@ extension RecipeField {
     RecipeField("checkpoint.every", \.checkpoint.every, .within(0...1_000_000_000)),
     RecipeField("checkpoint.keep", \.checkpoint.keep, .within(2...1_000_000)),
     RecipeField("checkpoint.keep_best", \.checkpoint.keepBest),
+    RecipeField("checkpoint.background", \.checkpoint.background),
 
     // HR@20 and NDCG@20 are always reported, and need 20 hypotheses.
     RecipeField("evaluation.beam", \.evaluation.beam, .within(20...65_536)),

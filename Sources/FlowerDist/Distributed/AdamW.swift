@@ -19,6 +19,12 @@ public final class AdamW {
       mean = FloatArena(count: range.count)
       variance = FloatArena(count: range.count)
     }
+
+    private init(_ range: Range<Int>, mean: FloatArena, variance: FloatArena) {
+      (self.range, self.mean, self.variance) = (range, mean, variance)
+    }
+
+    func copy() -> Shard { Shard(range, mean: mean.copy(), variance: variance.copy()) }
   }
   /// Ascending, as the plan's owners.
   let shards: [Shard]

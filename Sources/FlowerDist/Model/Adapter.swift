@@ -42,10 +42,12 @@ public final class Adapter {
   /// By layer and module.
   private let slots: [[Module: Slot]]
 
-  public init(_ configuration: Configuration, of model: ModelConfiguration) {
+  /// - Parameter weights: an arena for them, if there is one already.
+  public init(_ configuration: Configuration, of model: ModelConfiguration, weights: FloatArena? = nil) {
     self.configuration = configuration
     (list, slots) = Self.layout(configuration, of: model)
-    weights = FloatArena(count: list.count)
+    self.weights = weights ?? FloatArena(count: list.count)
+    precondition(self.weights.count == list.count, "an arena of another size than the list")
   }
 
   /// Where the matrices of such adapters lie.

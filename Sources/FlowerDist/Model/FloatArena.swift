@@ -30,6 +30,34 @@ public final class FloatArena {
     self.init(count: count, mapping: mapping, isShared: true)
   }
 
+  /// An arena of its own with the same floats.
+  func copy() -> FloatArena {
+    let copy = FloatArena(count: count)
+    copy.base.update(from: base, count: count)
+    return copy
+  }
+
+  /// Changes with any bit of the floats. At the speed of memory, unlike a digest; it does not keep forgers away.
+  var fingerprint: String {
+    var lanes = [SIMD8<UInt32>](repeating: .zero, count: 4)
+    let words = UnsafeRawPointer(base)
+    let whole = count / 32 * 32
+    lanes.withUnsafeMutableBufferPointer { lanes in
+      for start in stride(from: 0, to: whole, by: 32) {
+        for lane in 0..<4 {
+          let word = words.load(fromByteOffset: 4 * (start + 8 * lane), as: SIMD8<UInt32>.self)
+          // An odd factor, and a shifted copy of oneself, lose nothing of what was there.
+          let mixed = (lanes[lane] ^ word) &* 0x9E37_79B1
+          lanes[lane] = mixed ^ (mixed &>> 15)
+        }
+      }
+    }
+    var hash = SHA256()
+    lanes.withUnsafeBytes { hash.update($0) }
+    hash.update(UnsafeRawBufferPointer(start: words + 4 * whole, count: 4 * (count - whole)))
+    return hash.finish()
+  }
+
   static func bytes(_ count: Int) -> Int { max(count, 1) * MemoryLayout<Float>.stride }
 
   private static func map(

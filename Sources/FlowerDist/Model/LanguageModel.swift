@@ -5,7 +5,7 @@
 public final class LanguageModel {
   public let transformer: Transformer
   /// Seconds by phase of a step, for `bench`; whoever does the rest of the step adds its phases.
-  let clock = PhaseClock()
+  let clock: PhaseClock
   private let head: Head
   private var training: Activations?
   private var inference: Activations?
@@ -17,8 +17,13 @@ public final class LanguageModel {
 
   /// - Parameter checkpointing: whether training keeps only each layer's input and computes the layer again on the way
   ///   back: a third more arithmetic, a sixth of the activations.
-  public init(_ transformer: Transformer, checkpointing: Bool = false) {
+  public convenience init(_ transformer: Transformer, checkpointing: Bool = false) {
+    self.init(transformer, checkpointing: checkpointing, clock: PhaseClock())
+  }
+
+  init(_ transformer: Transformer, checkpointing: Bool, clock: PhaseClock) {
     self.transformer = transformer
+    self.clock = clock
     keeping = checkpointing ? .inputs : .everything
     head = Head(transformer.configuration)
   }

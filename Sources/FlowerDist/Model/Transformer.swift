@@ -34,6 +34,14 @@ public final class Transformer {
     adapter.map { ($0.list, $0.weights) } ?? (layout.list, weights)
   }
 
+  /// The same model with a copy of what training moves.
+  func copy() -> Transformer {
+    guard let adapter else { return Transformer(configuration, weights: weights.copy()) }
+    let copy = Transformer(configuration, weights: weights)
+    copy.adapter = Adapter(adapter.configuration, of: configuration, weights: adapter.weights.copy())
+    return copy
+  }
+
   /// Number of weights that training leaves as they are.
   public var frozenCount: Int { adapter == nil ? 0 : layout.count }
 

@@ -3,7 +3,7 @@ import Foundation
 /// Writes training progress to standard output: one line rewritten in place in a terminal, plain lines elsewhere.
 ///
 /// Every call is one `write`, so lines of a pipe arrive whole and at once.
-public struct ProgressWriter {
+public final class ProgressWriter {
   /// Steps that rates and ETA are taken over.
   private static let window = 50
 
@@ -27,7 +27,7 @@ public struct ProgressWriter {
   }
 
   /// Shows a step.
-  public mutating func show(_ line: StepLine) {
+  public func show(_ line: StepLine) {
     recent.append(line)
     if recent.count > Self.window { recent.removeFirst() }
     let progress = ProgressLine(line: line, totalSteps: totalSteps, rate: StepRate(recent))
@@ -40,13 +40,13 @@ public struct ProgressWriter {
   }
 
   /// Writes lines of their own, above the progress.
-  public mutating func note(_ text: String) {
+  public func note(_ text: String) {
     write((isLineOpen ? "\r\u{1B}[K" : "") + text + "\n")
     isLineOpen = false
   }
 
   /// Leaves the last progress line standing.
-  public mutating func finish() {
+  public func finish() {
     if isLineOpen { write("\n") }
     isLineOpen = false
   }

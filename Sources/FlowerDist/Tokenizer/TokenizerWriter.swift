@@ -1,16 +1,13 @@
-import Foundation
-
 extension Tokenizer {
   /// Writes a Hugging Face `tokenizer.json`, which gives the same ids there and reads back as an equal tokenizer here.
   ///
   /// - Throws: `FlowerError` (cannot write).
   public func write(to path: String) throws {
-    do {
-      try Data(json.serialized(pretty: true) + [0x0A]).write(to: URL(fileURLWithPath: path), options: .atomic)
-    } catch {
-      throw FlowerError(.cannotWrite, "\(path) cannot be written: \(error.localizedDescription)")
-    }
+    try AtomicFile.write(json.serialized(pretty: true) + [0x0A], to: path)
   }
+
+  /// SHA-256 of what it does, to compare ranks.
+  var digest: String { SHA256.hex(of: json.serialized()) }
 
   private var json: JSON {
     let post = postProcessor.flatMap { try? JSON(parsing: Array($0.utf8)) }

@@ -15,13 +15,15 @@ struct MemoryPlan: CustomStringConvertible {
   var gradientBuffers: Int
   /// The largest rank's share of AdamW's two moments.
   var optimizer: Int
+  /// What a checkpoint is written from while training goes on: weights and moments once more.
+  var snapshot = 0
   /// Forward and backward of the largest micro-batch, and the logits that exist at once.
   var activations: Int
   /// What the preference score takes at most.
   var score = 0
 
   /// Without the frozen weights and the reference model's.
-  var total: Int { weights + gradients + optimizer + activations + score }
+  var total: Int { weights + gradients + optimizer + snapshot + activations + score }
 
   /// - Parameters:
   ///   - rows: tokens of the largest forest.
@@ -60,6 +62,7 @@ struct MemoryPlan: CustomStringConvertible {
       queries: examples * (1 + titles * setup.longestTitle),
       vocabulary: recipe.objective.support == .vocabulary || recipe.objective.sftSupport == .vocabulary,
       keeping: recipe.training.activationCheckpointing ? .inputs : .everything)
+    if recipe.checkpoint.background { snapshot = weights + optimizer }
     // What every prompt reads at the root, which all titles leave.
     activations += Head.optionBytes(
       setup.transformer.configuration, readouts: examples, options: Int(setup.catalogue.tree.optionCount[0]))
@@ -96,7 +99,7 @@ struct MemoryPlan: CustomStringConvertible {
   /// What it consists of, in MB.
   var parts: String {
     "weights \(megabytes(weights)), \(gradientBuffers) gradients \(megabytes(gradients)), AdamW \(megabytes(optimizer)),"
-      + " activations \(megabytes(activations))" + (score > 0 ? ", score \(megabytes(score))" : "")
+      + (snapshot > 0 ? " a copy for saving \(megabytes(snapshot))," : "") + " activations \(megabytes(activations))" + (score > 0 ? ", score \(megabytes(score))" : "")
   }
 
   var description: String { "\(sum): \(parts)" }

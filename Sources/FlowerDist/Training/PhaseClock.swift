@@ -1,18 +1,26 @@
-/// Seconds spent in each phase of a step.
+/// Seconds spent in each phase of a run, and which it is now.
 ///
 /// A phase inside another counts as the outer one: what sampling asks of the model is sampling.
 final class PhaseClock {
   enum Phase: String, CaseIterable {
-    case draws, sampling, forward, head, objective, backward, reduction, optimizer
+    case start, draws, sampling, forward, head, objective, backward, reduction, optimizer, validation, saving
   }
 
   private(set) var seconds: [Phase: Double] = [:]
+  /// Learns of each phase that begins or ends.
+  private let heartbeat: Heartbeat?
   private let clock = ContinuousClock()
   private var isMeasuring = false
 
+  init(_ heartbeat: Heartbeat? = nil) { self.heartbeat = heartbeat }
+
   func measure<Value>(_ phase: Phase, _ body: () throws -> Value) rethrows -> Value {
-    if isMeasuring { return try body() }
+    if isMeasuring {
+      heartbeat?.beat()
+      return try body()
+    }
     isMeasuring = true
+    heartbeat?.enter(phase)
     let start = clock.now
     defer {
       seconds[phase, default: 0] += (clock.now - start).seconds
@@ -20,6 +28,8 @@ final class PhaseClock {
     }
     return try body()
   }
+
+  func begin(step: Int) { heartbeat?.enter(step: step) }
 
   func reset() { seconds.removeAll(keepingCapacity: true) }
 }

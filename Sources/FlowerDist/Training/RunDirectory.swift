@@ -6,10 +6,13 @@ final class RunDirectory {
 
   static func path(_ recipe: Recipe) -> String { "\(recipe.runs)/\(recipe.name)" }
 
-  /// Refuses a run that exists, before work is done for a new one.
+  /// Refuses a run that exists, before work is done for a new one. What a start leaves that is killed before its run is
+  /// there is none.
   static func checkNew(_ recipe: Recipe) throws {
     let path = path(recipe)
-    guard Directory.isDirectory(path + "/") else { return }
+    guard Directory.isDirectory(path + "/"), try Directory.names(in: path).contains(where: { !$0.hasPrefix(".") }) else {
+      return
+    }
     throw FlowerError(
       .usage, "\(path): this run exists. Continue it with --resume latest, or start another with --name NAME")
   }
@@ -87,6 +90,11 @@ final class RunDirectory {
     } catch {
       return wasBehind ? nil : "warning: \(error); going on, its lines are kept in memory"
     }
+  }
+
+  /// Appends a line to the attempt's times of the ranks. They are for looking at: what cannot be written is lost.
+  func logTimes(_ json: JSON) {
+    if let file = try? File(appending: "\(attempt.directory)/times.jsonl") { try? file.write(json.serialized() + [0x0A]) }
   }
 
   /// - Throws: `FlowerError` of kind `cannotWrite` if lines still wait and cannot be written.

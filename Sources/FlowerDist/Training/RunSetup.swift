@@ -211,7 +211,10 @@ public struct RunSetup {
   }
 
   /// The model as a directory would hold it.
-  public var modelDirectory: ModelDirectory {
+  public var modelDirectory: ModelDirectory { modelDirectory(transformer) }
+
+  /// The same of other weights.
+  func modelDirectory(_ transformer: Transformer) -> ModelDirectory {
     ModelDirectory(
       transformer: transformer, tokenizer: catalogue.tokenizer,
       metadata: FlowerMetadata(

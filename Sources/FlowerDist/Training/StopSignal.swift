@@ -23,8 +23,11 @@ enum StopSignal {
     signal(SIGPIPE, SIG_IGN)
   }
 
+  /// Whether this rank was asked.
+  static var wasReceived: Bool { received != 0 }
+
   /// Whether any rank was asked, so that all stop after the same step.
   static func isRequested(_ communicator: any Communicator) -> Bool {
-    communicator.max([Int64(received)])[0] != 0
+    communicator.max([wasReceived ? 1 : 0])[0] != 0
   }
 }

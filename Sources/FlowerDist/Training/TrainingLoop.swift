@@ -14,27 +14,31 @@ public final class TrainingLoop {
   private let setup: RunSetup
   private let trainer: Trainer
   private let communicator: any Communicator
-  private let store: CheckpointStore
+  private let saver: CheckpointSaver
   private let validation: Validation
-  /// On rank zero.
+  private let watch: RunWatch
+  private let timeLimit: TimeLimit?
+  /// On rank zero, like all that is shown and logged.
   private let run: RunDirectory?
-  private var progress: ProgressWriter?
+  private let progress: ProgressWriter?
   private var best: (value: Double, step: Int)?
   private var validationsSinceBest = 0
-  private var lastSaved = -1
-  /// Steps whose checkpoints are whole, but nothing came of beginning from them.
-  private let distrusted: Set<Int>
+  private var times: RankTimes
 
   private var recipe: Recipe { setup.recipe }
 
-  public init(_ recipe: Recipe, start: Start, _ communicator: any Communicator) throws {
-    self.communicator = communicator
-    store = CheckpointStore(runDirectory: RunDirectory.path(recipe))
-    try communicator.agree(Self.facts(recipe) + [("--resume", "\(start)")])
+  /// - Parameter timeLimit: seconds from now after which the run saves and ends.
+  public init(
+    _ recipe: Recipe, start: Start, timeLimit: Int? = nil, _ communicator: any Communicator
+  ) throws {
+    self.timeLimit = timeLimit.map { TimeLimit(seconds: $0) }
+    try communicator.agree(try Self.facts(recipe, communicator) + [("--resume", "\(start)")])
     try Self.checkSharedFiles(recipe, communicator)
-    if start == .fresh { try communicator.together { if communicator.isRoot { try RunDirectory.checkNew(recipe) } } }
+    watch = try RunWatch(recipe, start, communicator)
+    let communicator = watch.communicator
+    self.communicator = communicator
+    let store = CheckpointStore(runDirectory: RunDirectory.path(recipe))
     let (checkpoint, notes, passedOver) = try Self.checkpoint(store, recipe, start, communicator)
-    distrusted = passedOver
     // Before the checkpoint is read, which may be what kills the program.
     let attempt = try communicator.together {
       communicator.isRoot && start == .latest && checkpoint != nil
@@ -52,28 +56,32 @@ public final class TrainingLoop {
     attempt?.isCounted = false
     if !communicator.isRoot { made.sideFiles = nil }
     setup = made
-    let language = LanguageModel(setup.transformer, checkpointing: recipe.training.activationCheckpointing)
-    trainer = try Trainer(recipe, setup.catalogue, language, communicator, reference: setup.reference)
+    let language = LanguageModel(
+      made.transformer, checkpointing: recipe.training.activationCheckpointing, clock: watch.clock)
+    let trainer = try Trainer(recipe, made.catalogue, language, communicator, reference: made.reference)
+    self.trainer = trainer
     validation = Validation(
-      recipe: recipe, catalogue: setup.catalogue, evaluator: Evaluator(setup.catalogue, language),
+      recipe: recipe, catalogue: made.catalogue, evaluator: Evaluator(made.catalogue, language),
       worker: trainer.worker, communicator: communicator)
-    let trainer = trainer
-    let setup = setup
+    var isOwn = false
     if let checkpoint, let state {
-      try communicator.together { try Self.restore(state, checkpoint, trainer, setup) }
-      best = state.best.flatMap { value in state.bestStep.map { (value, $0) } }
+      try communicator.together { try Self.restore(state, checkpoint, trainer, made) }
       validationsSinceBest = state.validationsSinceBest
-      if checkpoint == store.path(step: state.step) {
-        lastSaved = state.step
-      } else {
-        // Another run's checkpoint: its best is not here.
-        best = nil
-      }
+      isOwn = checkpoint == store.path(step: state.step)
+      // Another run's checkpoint has its best elsewhere.
+      if isOwn { best = state.best.flatMap { value in state.bestStep.map { (value, $0) } } }
     }
+    times = RankTimes(seconds: trainer.seconds)
+    let progress =
+      communicator.isRoot ? ProgressWriter(totalSteps: trainer.totalSteps, every: recipe.training.logEvery) : nil
+    self.progress = progress
+    saver = CheckpointSaver(
+      made, store, lastSaved: isOwn ? trainer.step : -1, distrusted: passedOver, communicator,
+      note: { progress?.note($0) })
     if StopSignal.isRequested(communicator) {
       throw FlowerError(.interrupted, "stopped by a signal before the first step; nothing was written")
     }
-    let environment = Environment(communicator, catalogue: setup.catalogue)
+    let environment = Environment(communicator, catalogue: made.catalogue)
     run = try communicator.together {
       guard communicator.isRoot else { return nil }
       return start == .fresh
@@ -83,14 +91,12 @@ public final class TrainingLoop {
           attempt: attempt ?? Attempt(run: RunDirectory.path(recipe), checkpoint: checkpoint),
           environment: environment.json)
     }
-    // A run may have been killed between saving its best step and marking it.
-    if lastSaved >= 0 { tidy() }
-    if let run {
-      progress = ProgressWriter(totalSteps: trainer.totalSteps, every: recipe.training.logEvery)
-      progress?.note(ProgressLine.startTable(RunPlan(setup, trainer, communicator).rows + environment.rows))
-      for note in notes + environment.warnings { progress?.note(note) }
-      if run.attempt.number > 1 { progress?.note("attempt \(run.attempt.number) goes on after step \(trainer.step)") }
-    }
+    if isOwn, let state { saver.tidy(state) }
+    guard let run, let progress else { return }
+    progress.note(ProgressLine.startTable(RunPlan(setup, trainer, communicator).rows + environment.rows))
+    for note in notes + environment.warnings { progress.note(note) }
+    if let state, let difference = BlasIdentity.own.difference(from: state.blas) { progress.note(difference) }
+    if run.attempt.number > 1 { progress.note("attempt \(run.attempt.number) goes on after step \(trainer.step)") }
   }
 
   /// From here on a signal asks for an end after the step, saved; to be called before anything that takes time.
@@ -98,7 +104,7 @@ public final class TrainingLoop {
 
   /// The resolved recipe with what it will need, in words; nothing is written.
   public static func plan(_ recipe: Recipe, _ communicator: any Communicator) throws -> String {
-    try communicator.agree(facts(recipe))
+    try communicator.agree(try facts(recipe, communicator))
     let host = try hostWeights(recipe, communicator)
     let reference = try referenceWeights(recipe, communicator)
     let setup = try communicator.together { try RunSetup(recipe, host: host, referenceHost: reference) }
@@ -109,23 +115,30 @@ public final class TrainingLoop {
     return recipe.yaml + "\n" + ProgressLine.startTable(rows) + environment.warnings.map { "\n" + $0 }.joined()
   }
 
-  /// Trains to the end. Throws `interrupted` after saving when a signal asked to stop.
+  /// Trains to the end. Throws `interrupted` after saving when a signal or the time limit asked to stop.
   public func train() throws {
     defer { progress?.finish() }
     while !trainer.isFinished && !isPatienceOut {
       try show(try step())
-      let interrupted = StopSignal.isRequested(communicator)
+      let news = News(communicator, isOutOfTime: timeLimit?.isOver ?? false, isSaving: saver.isWorking)
+      if !news.isSaving { try saving { try saver.goOn() } }
       let isBest = every(recipe.validation.every) ? try validate() : false
-      if interrupted {
+      if let reason = news.endReason {
         try saveLast()
         throw FlowerError(
-          .interrupted, "stopped by a signal after step \(trainer.step), which is saved; --resume latest goes on")
+          .interrupted, "stopped by \(reason) after step \(trainer.step), which is saved; --resume latest goes on")
       }
-      if every(recipe.checkpoint.every) || isBest && recipe.checkpoint.keepBest { try saveOrGoOn() }
+      if every(recipe.checkpoint.every) || isBest && recipe.checkpoint.keepBest {
+        try checkWeights()
+        try saving { try saver.saveOrGoOn(trainer, state) }
+      } else if every(recipe.training.checkWeightsEvery) {
+        try checkWeights()
+      }
     }
     try saveLast()
     if isPatienceOut { progress?.note("no better validation \(validationsSinceBest) times in a row: stopping") }
-    progress?.note("done: \(store.path(step: trainer.step)), weights \(setup.transformer.digest.prefix(16))")
+    if saver.count > 0 { progress?.note(savingSummary) }
+    progress?.note("done: \(saver.store.path(step: trainer.step)), weights \(setup.transformer.digest.prefix(16))")
   }
 
   /// Whether the run ends because it does not get better.
@@ -136,6 +149,7 @@ public final class TrainingLoop {
   private func every(_ steps: Int) -> Bool { steps > 0 && trainer.step.isMultiple(of: steps) }
 
   private func step() throws -> StepLine {
+    watch.clock.begin(step: trainer.step + 1)
     do { return try trainer.runStep() } catch let divergence as Divergence { throw try leave(divergence) }
   }
 
@@ -147,6 +161,10 @@ public final class TrainingLoop {
       progress?.note(
         "step \(line.step): the \(line.loss.isFinite ? "gradient" : "loss") is not finite; nothing is updated")
     }
+    if let (line, notes) = try times.compare(step: line.step, seconds: line.seconds, watch.clock, communicator) {
+      run?.logTimes(line)
+      for note in notes { progress?.note(note) }
+    }
   }
 
   /// Saves the state before the steps that are not finite, which `--resume latest` repeats, and what is known about them.
@@ -156,7 +174,7 @@ public final class TrainingLoop {
       guard communicator.isRoot else { return }
       try AtomicFile.write(divergence.json.serialized(pretty: true) + [0x0A], to: file)
     }
-    var saved = "The state before it is saved: --resume \(store.path(step: trainer.step)) shows it again"
+    var saved = "The state before it is saved: --resume \(saver.store.path(step: trainer.step)) shows it again"
     do { try save() } catch let error as FlowerError { saved = "The state before it is not saved: \(error.description)" }
     return FlowerError(
       .diverged,
@@ -169,7 +187,7 @@ public final class TrainingLoop {
 
   /// Returns whether this step is the best so far.
   private func validate() throws -> Bool {
-    let metrics = try agreed(validation.run())
+    let metrics = try watch.clock.measure(.validation) { try agreed(validation.run()) }
     log(ValidationLine(step: trainer.step, metrics: metrics).json)
     let metric = metrics[0]
     let better = best.map { metric.better == .higher ? metric.value > $0.value : metric.value < $0.value } ?? true
@@ -192,33 +210,21 @@ public final class TrainingLoop {
 
   // MARK: Checkpoints
 
-  /// Saves this step, unless it is saved already. Where that fails, the checkpoints are as they were.
-  /// - Throws: `FlowerError` of kind `cannotWrite`, the same on every rank.
-  private func save() throws {
-    if lastSaved == trainer.step { return }
-    do {
-      let begun = try communicator.fromRoot {
-        let replacing = distrusted.contains(trainer.step)
-        return Array((try store.begin(step: trainer.step, replacing: replacing) ?? "").utf8)
-      }
-      if !begun.isEmpty { try writeCheckpoint(String(decoding: begun, as: UTF8.self)) }
-    } catch var error as FlowerError {
-      // All ranks throw together, so none is still writing.
-      if communicator.isRoot { try? store.removeLeftovers() }
-      // What was written may also fail to be read back.
-      error.kind = .cannotWrite
-      throw error
-    }
-    lastSaved = trainer.step
-    tidy()
+  private var state: TrainerState {
+    TrainerState(
+      step: trainer.step, seconds: trainer.seconds, ranks: communicator.size, course: setup.course, best: best?.value,
+      bestStep: best?.step, validationsSinceBest: validationsSinceBest, progress: trainer.progress,
+      skipped: trainer.skipped, blas: .own)
   }
 
-  /// Saves this step if that is possible. A run is worth more than one of its checkpoints.
-  private func saveOrGoOn() throws {
-    do {
-      try save()
-    } catch let error as FlowerError where error.kind == .cannotWrite {
-      progress?.note("warning: step \(trainer.step) is not saved: \(error); going on, the earlier checkpoints are whole")
+  private func saving(_ body: () throws -> Void) rethrows { try watch.clock.measure(.saving, body) }
+
+  /// Returns when this step is saved.
+  private func save() throws {
+    try checkWeights()
+    try saving {
+      try saver.save(trainer, state)
+      try saver.finish()
     }
   }
 
@@ -229,145 +235,27 @@ public final class TrainingLoop {
     run?.attempt.succeed()
   }
 
-  /// Marks the best checkpoint and deletes those that need not stay. What fails here is done after the next save.
-  private func tidy() {
-    guard communicator.isRoot else { return }
-    do {
-      if recipe.checkpoint.keepBest, let best, try store.steps().contains(best.step) {
-        try store.markBest(step: best.step)
-      }
-      try store.prune(
-        keep: recipe.checkpoint.keep, protecting: [trainer.step] + (best.map { [$0.step] } ?? []),
-        distrusting: distrusted)
-    } catch {
-      progress?.note("warning: the earlier checkpoints are not tidied up: \(error)")
-    }
+  private var savingSummary: String {
+    "\(saver.count) \(saver.count == 1 ? "checkpoint" : "checkpoints"), for which the training stood still"
+      + " \(NumberText.short(saver.secondsWaited, digits: 2)) s"
   }
 
-  /// Writes the files of a checkpoint, the model by rank zero and the optimizer's shards by all, and gives it its name.
-  private func writeCheckpoint(_ directory: String) throws {
-    let step = trainer.step
-    let state = TrainerState(
-      step: step, seconds: trainer.seconds, ranks: communicator.size, course: setup.course, best: best?.value,
-      bestStep: best?.step, validationsSinceBest: validationsSinceBest, progress: trainer.progress,
-      skipped: trainer.skipped)
-    try communicator.together {
-      try OptimizerShards.write(
-        trainer.optimizer, setup.transformer.trainable.list, rank: communicator.rank, of: communicator.size,
-        directory: directory)
-      if communicator.isRoot {
-        try setup.modelDirectory.write(to: directory, maximumPositions: setup.maximumPositions)
-        try state.write(directory: directory)
-        if recipe.replays { try ReplayFile.write(trainer.replay, directory: directory) }
-      }
-    }
-    try communicator.together {
-      guard communicator.isRoot else { return }
-      try store.commit(
-        step: step,
-        required: (0..<communicator.size).map { OptimizerShards.fileName(rank: $0, of: communicator.size) })
-    }
-  }
-
-  /// The checkpoint to start from, chosen by rank zero; there also what is to be said about the choice, and the steps of
-  /// whole checkpoints that were passed over.
-  private static func checkpoint(
-    _ store: CheckpointStore, _ recipe: Recipe, _ start: Start, _ communicator: any Communicator
-  ) throws -> (String?, notes: [String], passedOver: Set<Int>) {
-    var notes: [String] = []
-    var passedOver: Set<Int> = []
-    let chosen = try communicator.fromRoot {
-      switch start {
-      case .fresh: return []
-      case .checkpoint(let path):
-        try RunDirectory.checkSame(recipe)
-        _ = try CheckpointManifest.verify(directory: path, depth: .contents)
-        return Array(path.utf8)
-      case .latest:
-        let latest = try LatestCheckpoint(store, run: RunDirectory.path(recipe))
-        (notes, passedOver) = (latest.notes, latest.passedOver)
-        return Array((latest.path ?? "").utf8)
-      }
-    }
-    return (chosen.isEmpty ? nil : String(decoding: chosen, as: UTF8.self), notes, passedOver)
-  }
-
-  private static func restore(
-    _ state: TrainerState, _ checkpoint: String, _ trainer: Trainer, _ setup: RunSetup
-  ) throws {
-    let differences = setup.course.differences(from: state.course)
-    guard differences.isEmpty else {
-      throw FlowerError(
-        .data,
-        "\(checkpoint): was made with \(differences.joined(separator: ", ")), so going on would not be the same run. Give"
-          + " the recipe that is in its run's config.yaml, or start another run from its weights with model.path")
-    }
-    try OptimizerShards.read(
-      trainer.optimizer, setup.transformer.trainable.list, ranks: state.ranks, directory: checkpoint)
-    let replay =
-      try setup.recipe.replays
-      ? ReplayFile.read(
-        setup.recipe.replay, directory: checkpoint, prompts: max(1, setup.catalogue.dataset.train.count),
-        leaves: setup.catalogue.tree.leafCount, step: state.step) : nil
-    trainer.resume(state, replay: replay)
-  }
-
-  /// The weights that a run leaves as they are, once per host.
-  private static func hostWeights(_ recipe: Recipe, _ communicator: any Communicator) throws -> HostWeights? {
-    guard let base = try communicator.together({ try RunSetup.adapted(recipe) }) else { return nil }
-    return try HostWeights.load(base, communicator)
-  }
-
-  /// The reference model's weights, once per host; those below adapters are there already.
-  private static func referenceWeights(_ recipe: Recipe, _ communicator: any Communicator) throws -> HostWeights? {
-    let (path, base) = try communicator.together { try (RunSetup.reference(recipe), RunSetup.adapted(recipe)) }
-    guard let path, path != base else { return nil }
-    return try HostWeights.load(path, communicator)
-  }
-
-  // MARK: Agreement
-
-  /// What must be equal on all ranks for their sums to mean one run: the recipe, before it is followed,
-  private static func facts(_ recipe: Recipe) -> [(name: String, value: String)] {
-    RecipeField.all.map { ($0.key, $0.yaml(recipe)) }
-  }
-
-  /// and what became of it.
-  private static func facts(_ setup: RunSetup) -> [(name: String, value: String)] {
-    [
-      ("the data", setup.course.data), ("the preference score", setup.catalogue.score?.digest ?? ""),
-      ("the initial weights", setup.transformer.digest),
-      ("the frozen weights", setup.transformer.adapter == nil ? "" : setup.transformer.frozenDigest),
-      ("the reference model", setup.reference?.digest ?? "none"),
-      ("the files beside them", setup.sideFiles?.digest ?? "none"),
-      ("the BLAS kernel (OPENBLAS_CORETYPE sets it)", Gemm.kernelName), ("BLAS threads", String(Gemm.threads)),
-    ]
-  }
-
-  /// Every rank must see the run's directory: rank zero writes a number that all must read within two seconds.
-  private static func checkSharedFiles(_ recipe: Recipe, _ communicator: any Communicator) throws {
+  /// Every rank has computed the same weights, unless a machine does not do what it should.
+  private func checkWeights() throws {
     if communicator.size == 1 { return }
-    // A new name each time: a network file system may remember an old file's content.
-    let nonce = communicator.broadcast(Array(String(UInt64.random(in: 0...UInt64.max)).utf8))
-    let path = "\(recipe.runs)/.shared-\(String(decoding: nonce, as: UTF8.self))"
-    try communicator.together {
-      guard communicator.isRoot else { return }
-      try Directory.create(recipe.runs)
-      try AtomicFile.write(nonce, to: path)
-    }
-    var sees = false
-    for _ in 0..<20 where !sees {
-      sees = (try? File.contents(of: path)) == nonce
-      if !sees { usleep(100_000) }
-    }
-    let all = communicator.gather([sees ? 1 : 0])
-    if communicator.isRoot { unlink(path) }
-    let blind = all.indices.filter { all[$0] == [0] }
-    if !blind.isEmpty {
-      throw FlowerError(
-        .data,
-        "\(recipe.runs): not the same directory on \(Set(blind.map { communicator.hosts[$0] }).sorted().joined(separator: ", "))"
-          + " as on \(communicator.hosts[0]); runs need a shared file system with one path on all hosts")
-    }
+    try communicator.agree([("the weights after step \(trainer.step)", setup.transformer.trainable.weights.fingerprint)])
+  }
+}
+
+/// What the ranks tell each other after a step.
+private struct News {
+  let endReason: String?
+  /// Whether a thread of any rank still writes a checkpoint.
+  let isSaving: Bool
+
+  init(_ communicator: any Communicator, isOutOfTime: Bool, isSaving: Bool) {
+    let news = communicator.max([StopSignal.wasReceived, isOutOfTime, isSaving].map { $0 ? 1 : 0 })
+    endReason = news[0] > 0 ? "a signal" : news[1] > 0 ? "the time limit" : nil
+    self.isSaving = news[2] > 0
   }
 }
