@@ -97,7 +97,7 @@ extension LaunchTests {
     /// The kernel is one that every processor with AVX2 has, and not the one it would choose.
     @Test func anotherKernelIsSaidWhenARunGoesOn() async throws {
       let workspace = try Workspace()
-      try await workspace.succeed(ranks: 1, ["training.steps=10"])
+      try await workspace.succeed(ranks: 1)
       let state = workspace.checkpoint(10) + "/trainer/state.json"
       let text = String(decoding: try File.contents(of: state), as: UTF8.self)
       let kernel = try #require(try TrainerState(directory: workspace.checkpoint(10)).blas?.kernel)

@@ -1,7 +1,7 @@
 import Glibc
 
 /// Keeps a directory to one process for as long as this value lives. The system releases it whenever the process ends.
-final class DirectoryLock {
+final class DirectoryLock: Sendable {
   private static let name = ".lock"
   private let path: String
   private let descriptor: Int32
