@@ -90,7 +90,7 @@ import Testing
     #expect(!File.exists("\(scratch.path)/.lock"))
     first = try DirectoryLock(scratch.path)
     let path = scratch.path
-    let second = BackgroundWork { try DirectoryLock(path, patience: 60) }
+    let second = BackgroundWork<DirectoryLock> { try DirectoryLock(path, patience: 60) }
     usleep(200_000)
     #expect(!second.isDone)
     first = nil
