@@ -180,18 +180,17 @@ class Run:
                 below = descendants(process.pid)
                 for target in below if victim == "all ranks" else [process.pid]:
                     os.kill(target, signal.SIGKILL)
-                if victim == "mpirun":
-                    # Without mpirun the rank runs on from here until it notices.
-                    for target in below:
-                        try:
-                            os.kill(target, signal.SIGCONT)
-                        except ProcessLookupError:
-                            pass
-        output = process.communicate()[0]
         deadline = time.time() + 60
         while not all(map(is_gone, below)):
             expect(time.time() < deadline, f"{place}: ranks outlive mpirun by a minute")
+            # Without mpirun a rank runs on from here until it notices. Once may be too early: its threads stop one by one.
+            for target in below if victim == "mpirun" else []:
+                try:
+                    os.kill(target, signal.SIGCONT)
+                except ProcessLookupError:
+                    pass
             time.sleep(0.05)
+        output = process.communicate()[0]
         reached = self.was_reached(place, "killed by SIGKILL" if victim == "rank" else "stopped by SIGSTOP")
         expect(reached or process.returncode == 0, f"{place}: ended with {process.returncode}: {output}")
         return reached

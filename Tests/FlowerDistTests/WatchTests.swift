@@ -116,7 +116,7 @@ import Testing
     }
     // The same bit of two numbers of a lane.
     for index in [0, 5, 31] {
-      arena.base[index] = -arena.base[index] - 0
+      arena.base[index] = -arena.base[index]
       arena.base[index + 32] = -arena.base[index + 32]
       seen.insert(arena.fingerprint)
     }
@@ -128,7 +128,7 @@ import Testing
       _ = try InMemoryRanks.run(3) { ranks in
         let arena = FloatArena(count: 100)
         arena.zero()
-        if ranks.rank == 2 { arena.base[99] = -0 }
+        if ranks.rank == 2 { arena.base[99] = -0.0 }
         try ranks.agree([("the weights after step 5", arena.fingerprint)])
       }
     }

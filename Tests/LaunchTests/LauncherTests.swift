@@ -107,7 +107,7 @@ private struct Launcher {
 
 @Suite struct SupervisionTests {
   /// Saves when asked to, as ranks do; ends by itself before a test would hang.
-  private let saving = "trap 'echo saved; exit 130' USR1; echo up; for ((i = 0; i < 200; i++)); do sleep .1; done"
+  private let saving = "trap 'echo saved; exit 130' USR1; echo up; for ((i = 0; i < 600; i++)); do sleep .1; done"
 
   @Test(arguments: [Signal.terminate, .interrupt, .terminalClosed, .userDefinedOne])
   func signalsLetTheWorkerSave(signal: Signal) async throws {
