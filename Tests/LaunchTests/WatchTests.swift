@@ -18,7 +18,7 @@ extension LaunchTests {
       let workspace = try Workspace()
       let arguments = workspace.arguments(Self.long + ["training.deadline=3"])
       let outcome = try await workspace.run(ranks: 2, arguments, endsAll: true) { mpirun in
-        try await workspace.wait(for: "runs/tiny/metrics.jsonl")
+        try await workspace.wait(for: "runs/tiny/logs/attempt-1/started.json")
         kill(try ranks(of: mpirun)[rank], SIGSTOP)
       }
       #expect(outcome.code == 7, "\(outcome.errors)")
@@ -33,7 +33,7 @@ extension LaunchTests {
       let workspace = try Workspace()
       let arguments = workspace.arguments(Self.long + ["training.deadline=2"])
       let outcome = try await workspace.run(ranks: 2, arguments, endsAll: true) { mpirun in
-        try await workspace.wait(for: "runs/tiny/metrics.jsonl")
+        try await workspace.wait(for: "runs/tiny/logs/attempt-1/started.json")
         let ranks = try ranks(of: mpirun)
         for rank in ranks { kill(rank, SIGSTOP) }
         try await Task.sleep(for: .seconds(5))
