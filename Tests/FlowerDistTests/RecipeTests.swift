@@ -205,6 +205,10 @@ private let valid = """
     #expect(problems(valid, "validation.every=1", "validation.metric=hr@10").count == 1)
     #expect(problems(valid, "training.steps=null", "training.epochs=1").count == 1)
     #expect(problems(valid, "training.steps=null", "training.epochs=1", "data.generated_examples=90").isEmpty)
+    #expect(problems(valid, "training.batching=user").count == 1)
+    #expect(problems(valid, "training.batching=user", "data.generated_examples=90").isEmpty)
+    #expect(
+      problems(valid, "training.batching=user", "data.generated_examples=90", "prompt.history_length=7").count == 1)
     #expect(problems(valid, "objective.flow=terminating", "objective.support=catalogue").count == 1)
     #expect(problems(valid, "objective.flow=terminating", "objective.support=vocabulary").isEmpty)
     #expect(problems(valid, "objective.granularity=2", "objective.name=soft").count == 1)
@@ -331,7 +335,7 @@ private let valid = """
       learningRate: 1, schedule: .linear, warmupSteps: 0, finalFraction: 1, weightDecay: 0, beta1: 0, beta2: 0,
       epsilon: 1, clipNorm: 0)
     recipe.training = .init(
-      globalBatch: 1, grains: 1, microBatch: 1, activationCheckpointing: true, steps: 1, epochs: 1, seed: 0, logEvery: 1,
+      globalBatch: 1, grains: 1, batching: .user, userTargets: 1, microBatch: 1, activationCheckpointing: true, steps: 1, epochs: 1, seed: 0, logEvery: 1,
       nonfiniteLimit: 1, deadline: 5, checkWeightsEvery: 7)
     recipe.validation = .init(every: 1, metric: .ndcgAt10, examples: 1, patience: 1)
     recipe.checkpoint = .init(every: 1, keep: 3, keepBest: false, background: false)

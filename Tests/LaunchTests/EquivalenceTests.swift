@@ -41,6 +41,9 @@ extension LaunchTests {
         Way(
           "terminating flow over runs of tokens", "objective.flow=terminating", "objective.support=vocabulary",
           "objective.granularity=3"),
+        Way(
+          "SFT and SubTB on trunks of users", "training.batching=user", "training.user_targets=3", "objective.theta=0.5",
+          "training.global_batch=32"),
         Way("micro-batches", "training.global_batch=16", "training.grains=4", "training.micro_batch=1"),
       ])
     func sameWeights(_ way: Way) async throws {

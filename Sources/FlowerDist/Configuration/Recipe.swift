@@ -216,10 +216,19 @@ public struct Recipe: Equatable, Sendable {
   }
 
   public struct Training: Equatable, Sendable {
+    public enum Batching: String, CaseIterable, Sendable {
+      /// Every example has a prompt of its own.
+      case window
+      /// Examples of a user that follow each other share one prompt, from which their titles branch.
+      case user
+    }
     /// Examples per step over all ranks.
     public var globalBatch = 32
     /// V, a power of two that divides `globalBatch`; at most V ranks can work.
     public var grains = 8
+    public var batching = Batching.window
+    /// Most examples that share a prompt, where `batching` is `user`.
+    public var userTargets = 8
     /// Most examples of a grain computed at once; 0: the whole grain.
     public var microBatch = 0
     /// Keep only each layer's input for the backward pass and compute the layer again: less memory, a third more work.

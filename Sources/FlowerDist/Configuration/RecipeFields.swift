@@ -83,6 +83,8 @@ extension RecipeField {
 
     RecipeField("training.global_batch", \.training.globalBatch, .within(1...1_048_576)),
     RecipeField("training.grains", \.training.grains, .powerOfTwo(upTo: 65_536)),
+    RecipeField("training.batching", \.training.batching),
+    RecipeField("training.user_targets", \.training.userTargets, .within(1...65_536)),
     RecipeField("training.micro_batch", \.training.microBatch, .within(0...1_048_576)),
     RecipeField("training.activation_checkpointing", \.training.activationCheckpointing),
     RecipeField("training.steps", \.training.steps, .within(1...1_000_000_000)),

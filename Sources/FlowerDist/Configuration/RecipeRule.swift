@@ -207,6 +207,14 @@ struct RecipeRule: Sendable {
       \.training.globalBatch, \.training.grains, unless: "training.global_batch must be a multiple of training.grains"
     ) { $0.training.globalBatch.isMultiple(of: $0.training.grains) },
     RecipeRule(
+      \.training.batching, \.data.generated, \.data.generatedExamples,
+      unless: "training.batching user needs examples with histories; data.generated_examples makes some"
+    ) { $0.training.batching != .user || !$0.generatesDistribution },
+    RecipeRule(
+      \.training.userTargets, \.prompt.historyLength,
+      unless: "training.user_targets must not be above prompt.history_length: the longest prompt shows an item for each"
+    ) { $0.training.batching != .user || $0.training.userTargets <= $0.prompt.historyLength },
+    RecipeRule(
       \.training.epochs, \.training.steps,
       unless: "set exactly one of training.steps and training.epochs (null unsets one)"
     ) { ($0.training.steps != nil) != ($0.training.epochs != nil) },

@@ -8,6 +8,8 @@ public struct Example: Sendable {
   public var item: Int32?
   /// Tokens of the prompt.
   public var prompt: [Int32]
+  /// Examples of the same trunk, one after the other, have prompts that begin alike; `nil` of windows.
+  public var trunk: Int32? = nil
   /// Where in the dataset it is; the one prompt without histories is row 0 of the training split.
   public var place: ExamplePlace?
 
@@ -15,18 +17,24 @@ public struct Example: Sendable {
   var trainingRow: Int32? { place.flatMap { $0.split == .train ? Int32($0.row) : nil } }
 }
 
-/// The order of the training examples: a permutation per epoch keyed by (seed, epoch), walked by one global cursor.
+/// The order of the training examples: a permutation per epoch keyed by (seed, epoch), walked by one global cursor; of
+/// single examples, or of trunks with their examples in order.
 ///
 /// A step's batch depends on seed and step only, so any rank can name its share and a resumed run goes on where it was.
 public struct ExampleStream {
   private let catalogue: Catalogue
   private let recipe: Recipe.Training
+  private let trunks: UserTrunks?
   private var epoch = -1
+  /// Of this epoch: rows of the training split, and the trunks that they are of.
   private var order: [Int32] = []
+  private var trunkOfPosition: [Int32] = []
 
   public init(_ catalogue: Catalogue, _ recipe: Recipe.Training) {
     self.catalogue = catalogue
     self.recipe = recipe
+    trunks =
+      recipe.batching == .user ? UserTrunks(catalogue.dataset.train, longest: recipe.userTargets) : nil
   }
 
   /// Steps of the run: as the recipe says, or as many as its epochs need.
@@ -48,29 +56,48 @@ public struct ExampleStream {
         index: index, history: [], item: nil, prompt: try catalogue.prompt(history: []).tokens,
         place: ExamplePlace(.train, row: 0))
     }
-    let row = row(step: step, index: index)
+    let position = position(step: step, index: index)
+    let row = Int(order[position])
     let interaction = train[row]
+    let trunk = trunks.map { _ in trunkOfPosition[position] }
     return Example(
       index: index, history: interaction.history, item: interaction.item,
-      prompt: try catalogue.prompt(history: interaction.history).tokens, place: ExamplePlace(.train, row: row))
+      prompt: try catalogue.prompt(history: trunk.map { shown(row, of: Int($0)) } ?? interaction.history).tokens,
+      trunk: trunk, place: ExamplePlace(.train, row: row))
+  }
+
+  /// The history that an example of a trunk shows: all of them begin with the same item, and the longest shows as many
+  /// as any prompt does.
+  private func shown(_ row: Int, of trunk: Int) -> [Int32] {
+    let train = catalogue.dataset.train
+    let rows = trunks![trunk]
+    let before = max(1, catalogue.template.historyLength - rows.count + 1)
+    return train[Int(rows.first!)].history.suffix(before) + rows.prefix { $0 != row }.map { train[Int($0)].item }
   }
 
   /// The leaves of the next items of the whole batch of a step, by position; needs histories.
   mutating func targets(step: Int) -> [Int] {
     (0..<recipe.globalBatch).map { index in
-      let item = catalogue.dataset.train[row(step: step, index: index)].item
+      let item = catalogue.dataset.train[Int(order[position(step: step, index: index)])].item
       return Int(catalogue.tree.leafOfItem[Int(item)])
     }
   }
 
-  /// The row in the training split of an example of a batch.
-  private mutating func row(step: Int, index: Int) -> Int {
+  /// The place in this epoch's order of an example of a batch.
+  private mutating func position(step: Int, index: Int) -> Int {
     let count = catalogue.dataset.train.count
     let (wanted, position) = (step * recipe.globalBatch + index).quotientAndRemainder(dividingBy: count)
     if wanted != epoch {
       epoch = wanted
-      order = CounterRandom(seed: recipe.seed, purpose: .dataOrder, step: UInt32(wanted)).permutation(of: count)
+      let random = CounterRandom(seed: recipe.seed, purpose: .dataOrder, step: UInt32(wanted))
+      if let trunks {
+        let shuffled = random.permutation(of: trunks.count)
+        order = shuffled.flatMap { trunks[Int($0)] }
+        trunkOfPosition = shuffled.flatMap { [Int32](repeating: $0, count: trunks[Int($0)].count) }
+      } else {
+        order = random.permutation(of: count)
+      }
     }
-    return Int(order[position])
+    return position
   }
 }

@@ -38,6 +38,28 @@ public struct TitleForest: Sendable {
     return branches.count - 1
   }
 
+  /// Adds prompts of which each begins like the last one, as far as that saves rows, and returns the index of the first.
+  ///
+  /// The last prompt is the trunk; where another one leaves it, the rest of it branches off. A prompt that has less than
+  /// half of its tokens in common with it has a trunk of its own.
+  public mutating func addPrompts(_ prompts: [[Int32]]) -> Int {
+    let first = branches.count
+    guard let trunk = prompts.last else { return first }
+    let end = forest.addTrunk(trunk)
+    for prompt in prompts.dropLast() {
+      let common = zip(prompt, trunk).prefix { $0 == $1 }.count
+      if common < prompt.count - common {
+        _ = addPrompt(prompt)
+        continue
+      }
+      var row = end - trunk.count + common
+      for token in prompt[common...] { row = forest.addRow(token, after: row) }
+      branches.append(Branches(row: [0: row]))
+    }
+    branches.append(Branches(row: [0: end]))
+    return first
+  }
+
   /// Makes the state readable: adds the rows of its prefix that are missing, and the readout unless it is there.
   ///
   /// Over the catalogue a state without a choice is not read (and needs no row). Over the vocabulary the terminator is

@@ -92,7 +92,13 @@ final class GrainWorker {
       }
     }
     var titles = TitleForest(catalogue.tree)
-    for example in examples { _ = titles.addPrompt(example.prompt) }
+    var start = 0
+    while start < examples.count {
+      let trunk = examples[start].trunk
+      let end = trunk == nil ? start + 1 : examples[start...].firstIndex { $0.trunk != trunk } ?? examples.count
+      _ = titles.addPrompts(examples[start..<end].map(\.prompt))
+      start = end
+    }
 
     let targets = clock.measure(.draws) { zip(examples, rewards).map { self.targets($0, $1, step: step) } }
     for (prompt, leaves) in targets.enumerated() {

@@ -22,7 +22,11 @@ struct RunPlan {
     if let shares = Self.shares(recipe, steps: trainer.totalSteps) { rows.append(("shares", shares)) }
     if recipe.replays { rows.append(("replay", Self.replay(recipe.replay))) }
     rows += [
-      ("batch", "\(training.globalBatch) examples in \(training.grains) grains"),
+      (
+        "batch",
+        "\(training.globalBatch) examples in \(training.grains) grains"
+          + (training.batching == .user ? ", up to \(training.userTargets) of a user on one prompt" : "")
+      ),
       ("steps", "\(trainer.totalSteps), \(optimizer.schedule.rawValue) from \(optimizer.learningRate)"),
       ("seed", "\(training.seed)"),
       ("memory", memory.sum), ("of which", memory.parts),

@@ -144,6 +144,9 @@ public struct RunSetup {
       if usesFlow, recipe.trajectories.source.uses(.targets) {
         throw refuse("trajectories.source: targets are next items of histories, \(without)")
       }
+      if recipe.training.batching == .user {
+        throw refuse("training.batching: user needs histories, \(without); expected window")
+      }
       if recipe.training.epochs != nil {
         throw refuse("training.epochs: counts examples with histories, \(without); expected training.steps")
       }
