@@ -67,7 +67,7 @@ def is_gone(process):
 
 
 class Place:
-    """A system call of one rank: its name, a path that it touches, and the how many-th of these it is."""
+    """A system call of one rank: its name, a path that it touches, and the how many-th of these it is in its thread."""
 
     def __init__(self, rank, call, path, count, line):
         self.rank, self.call, self.path, self.count = rank, call, path, count
@@ -100,8 +100,11 @@ class Run:
                    f"runs={self.directory}/runs", *options]
         if strace:
             test = "true" if rank is None else f"[ $OMPI_COMM_WORLD_RANK = {rank} ]"
-            traced = f'if {test}; then exec strace -f -y -s 0 -o "{self.directory}/trace-$OMPI_COMM_WORLD_RANK" "$@"; fi'
-            command = ["sh", "-c", traced + f'; shift {len(strace)}; exec "$@"', "sh", *strace, *command]
+            # -D leaves the shell's process number to the program, so that a path may hold it as $$.
+            options = " ".join(f'"{option}"' for option in strace)
+            log = f'"{self.directory}/trace-$OMPI_COMM_WORLD_RANK"'
+            traced = f'if {test}; then exec strace -D -f -y -s 0 -o {log} {options} "$@"; fi; exec "$@"'
+            command = ["sh", "-c", traced, "sh", *command]
         environment = dict(os.environ, OMPI_ALLOW_RUN_AS_ROOT="1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1")
         # Leaving early, mpirun would sleep for seconds after a rank is lost.
         return subprocess.Popen(
@@ -147,15 +150,19 @@ class Run:
         for rank in range(RANKS):
             counts = {}
             for line in (self.directory / f"trace-{rank}").read_text().splitlines():
-                match = re.match(r"\d+ +(\w+)\(", line)
+                match = re.match(r"(\d+) +(\w+)\(", line)
                 touched = re.findall(rf'["<]({re.escape(str(self.checkpoints))}[^">]*)[">]', line)
                 if not match or not touched:
                     continue
+                # strace counts by thread.
                 for path in set(touched):
-                    counts[match[1], path] = counts.get((match[1], path), 0) + 1
+                    counts[*match.groups(), path] = counts.get((*match.groups(), path), 0) + 1
                 # Shared paths have been touched by earlier saves as well; those of the step are its own.
                 if name(step) in touched[0]:
-                    places.append(Place(rank, match[1], touched[0], counts[match[1], touched[0]], line))
+                    path = re.sub(r"\.\d+\.tmp$", ".$$.tmp", touched[0])
+                    place = Place(rank, match[2], path, counts[*match.groups(), touched[0]], line)
+                    if str(place) not in map(str, places):
+                        places.append(place)
         return places
 
     def faulty(self, place, action, *options):
