@@ -1,22 +1,23 @@
 """One training step (forward and backward, no optimizer) in PyTorch, to be compared with `flower-worker bench`.
 
     pip install torch==2.13.0+cpu transformers==5.23.0 numpy      # --compile also needs g++
-    python Benchmarks/pytorch_step.py [--threads 1] [--repeats 40] [--variant all] [--check] [--published] [--json FILE]
+    python Benchmarks/pytorch_step.py [--trajectories 1] [--threads 1] [--repeats 40] [--variant all] [--check]
+        [--published] [--sft] [--json FILE]
 
 The model of docs and issues: Qwen2, hidden 256, 6 layers, 8 heads, 2 kv heads, intermediate 704, vocabulary 8192, tied,
-float32. A step has 8 examples: a prompt of 200 tokens, an SFT target and one given title of 12 tokens each (K = 1); the
-loss is theta * SFT + (1 - theta) * SubTB(1) with tree flow, both in vocabulary support.
+float32. A step has 8 examples: a prompt of 200 tokens, an SFT target and K given titles of 12 tokens each; the
+loss is theta * SFT + (1 - theta) * SubTB(1) with tree flow, the mean over the titles, both in vocabulary support.
 
-The optimised step does what a hand-written one would: every prompt is computed once, both titles attend to its keys
-and values, no row is padding, logits exist only where they are used (25 rows per example), q, k, v and gate, up are one
-matrix each, memory is kept instead of returned to the system. Variants:
+The optimised step does what a hand-written one would: every prompt is computed once, all titles attend to its keys
+and values, no row is padding, logits exist only where they are used (13 + 12 K rows per example), q, k, v and gate, up are
+one matrix each, memory is kept instead of returned to the system. Variants:
   eager      those, with PyTorch's own attention kernel (`scaled_dot_product_attention`, grouped heads, causal)
   manual     the attention as two batched matrix products and a softmax
   trimmed    eager; prompt rows leave the last layer after their keys and values, except the last row
   compiled   trimmed, through torch.compile
---published instead times the step of the published code: SFT forward of prompt + title with logits on every token, the
-loop over the sampled title's tokens (here given, so that both do the same work), a second forward of prompt + title whose
-result the published code overwrites, backward.
+--published instead times the step of the published code: SFT forward of prompt + title with logits on every token, for
+each title the loop over its tokens (here given, so that both do the same work) and a second forward of prompt + title
+whose result the published code overwrites, backward. --sft times Hugging Face's SFT step alone.
 """
 
 import argparse
@@ -33,7 +34,7 @@ HIDDEN, LAYERS, HEADS, KV_HEADS, INTERMEDIATE, VOCABULARY = 256, 6, 8, 2, 704, 8
 EXAMPLES, PROMPT, TITLE, TERMINATOR, THETA = 8, 200, 12, 198, 0.5
 HEAD_DIM = HIDDEN // HEADS
 EPS, ROPE_THETA = 1e-6, 1e6
-ROWS = PROMPT + 2 * TITLE  # of one example: prompt, target, sampled title
+TITLES = 2  # the target and K sampled titles; set from --trajectories
 VARIANTS = ["eager", "manual", "trimmed", "compiled"]
 
 
@@ -46,8 +47,8 @@ def keep_freed_memory():
 
 def make_batch():
     generator = torch.Generator().manual_seed(1)
-    tokens = torch.randint(200, VOCABULARY, (EXAMPLES, ROWS), generator=generator)
-    log_token_reward = -3 * torch.rand(EXAMPLES, TITLE + 1, generator=generator)
+    tokens = torch.randint(200, VOCABULARY, (EXAMPLES, PROMPT + TITLES * TITLE), generator=generator)
+    log_token_reward = -3 * torch.rand(EXAMPLES, TITLES - 1, TITLE + 1, generator=generator)
     return tokens, log_token_reward
 
 
@@ -85,14 +86,14 @@ class Step:
         self.manual = variant == "manual"
         self.trimmed = variant in ("trimmed", "compiled")
         title = torch.arange(PROMPT, PROMPT + TITLE)
-        positions = torch.cat([torch.arange(PROMPT), title, title])
+        positions = torch.cat([torch.arange(PROMPT), title.repeat(TITLES)])
         angles = positions[:, None] * ROPE_THETA ** (-torch.arange(0, HEAD_DIM, 2) / HEAD_DIM)
         self.cos = angles.cos().repeat(1, 2)[:, None]  # [ROWS, 1, HEAD_DIM]
         self.sin = angles.sin().repeat(1, 2)[:, None]
         causal = torch.ones(TITLE, TITLE).tril()
-        titles = torch.cat([torch.ones(2 * TITLE, PROMPT), torch.block_diag(causal, causal)], 1)
-        # The prompt's last row, which trimmed variants treat as a row of both titles, sees the prompt.
-        last = torch.cat([torch.ones(1, PROMPT), torch.zeros(1, 2 * TITLE)], 1)
+        titles = torch.cat([torch.ones(TITLES * TITLE, PROMPT), torch.block_diag(*[causal] * TITLES)], 1)
+        # The prompt's last row, which trimmed variants treat as a row of the titles, sees the prompt.
+        last = torch.cat([torch.ones(1, PROMPT), torch.zeros(1, TITLES * TITLE)], 1)
         self.tail_mask = self.additive(torch.cat([last, titles]) if self.trimmed else titles)
         self.title_mask = self.additive(titles)
         self.prompt_mask = self.additive(torch.ones(PROMPT, PROMPT).tril())
@@ -143,7 +144,7 @@ class Step:
             q = self.rotate(q.unflatten(-1, (HEADS, HEAD_DIM)))
             k = self.rotate(k.unflatten(-1, (KV_HEADS, HEAD_DIM)))
             v = v.unflatten(-1, (KV_HEADS, HEAD_DIM))
-            prompt, titles = q.split([PROMPT, 2 * TITLE], 1)
+            prompt, titles = q.split([PROMPT, TITLES * TITLE], 1)
             a = torch.cat([
                 self.attend(prompt, k[:, :PROMPT], v[:, :PROMPT], None),
                 self.attend(titles, k, v, self.title_mask),
@@ -156,19 +157,16 @@ class Step:
         x = F.embedding(tokens, self.embedding)
         for i, p in enumerate(self.layers):
             x = self.layer(x, p, last=i == LAYERS - 1)
-        x = x[:, -2 * TITLE - 1 :]
+        x = x[:, -TITLES * TITLE - 1 :]
         log_probs = F.linear(F.rms_norm(x, (HIDDEN,), self.norm, EPS), self.embedding).log_softmax(-1)
-        end = tokens.new_full((EXAMPLES, 1), TERMINATOR)
-        target, title = tokens[:, PROMPT:].chunk(2, -1)
-        # Row 0 is the prompt's last, rows 1... the target's, rows 1 + TITLE... the sampled title's.
-        rows = log_probs[:, 0], log_probs[:, 1 : 1 + TITLE], log_probs[:, 1 + TITLE :]
-
-        def log_policy(first, rest, actions):
-            begin = first.gather(-1, actions[:, :1])
-            return torch.cat([begin, rest.gather(-1, actions[:, 1:, None])[..., 0]], 1)
-
-        sft = -log_policy(rows[0], rows[1], torch.cat([target, end], 1)).sum(-1)
-        flow = subtb(log_policy(rows[0], rows[2], torch.cat([title, end], 1)) - log_token_reward)
+        end = tokens.new_full((EXAMPLES, TITLES, 1), TERMINATOR)
+        actions = torch.cat([tokens[:, PROMPT:].unflatten(1, (TITLES, TITLE)), end], 2)
+        # Row 0 is the prompt's last; then come the rows of the target and of the sampled titles.
+        begin = log_probs[:, 0].gather(-1, actions[:, :, 0])
+        rest = log_probs[:, 1:].unflatten(1, (TITLES, TITLE)).gather(-1, actions[:, :, 1:, None])[..., 0]
+        log_policy = torch.cat([begin[..., None], rest], 2)
+        sft = -log_policy[:, 0].sum(-1)
+        flow = subtb(log_policy[:, 1:] - log_token_reward).mean(-1)
         return (THETA * sft + (1 - THETA) * flow).mean()
 
     def run(self, batch):
@@ -218,9 +216,11 @@ def check(step, batch):
     pairs += [([name], value) for name, value in state.items() if name not in joined]
     model.load_state_dict(state | {"lm_head.weight": step.embedding})
     tokens, log_token_reward = batch
-    prompt, target, title = tokens.split([PROMPT, TITLE, TITLE], 1)
+    prompt, target, *titles = tokens.split([PROMPT] + [TITLE] * TITLES, 1)
     sft = -log_policies(model, prompt, target).sum(-1)
-    flow = subtb(log_policies(model, prompt, title) - log_token_reward)
+    flow = torch.stack([
+        subtb(log_policies(model, prompt, title) - log_token_reward[:, k]) for k, title in enumerate(titles)
+    ]).mean(0)
     expected = (THETA * sft + (1 - THETA) * flow).mean()
     expected.backward()
     loss = step.run(batch)
@@ -233,29 +233,43 @@ def check(step, batch):
     return {"loss_relative_error": error, "worst_gradient_relative_error": worst}
 
 
-def published_step(model, batch):
-    """The published step; the title is given instead of sampled, the key-value cache is on."""
-    tokens, log_token_reward = batch
-    prompt, target, title = tokens.split([PROMPT, TITLE, TITLE], 1)
+def sft_step(model, batch):
+    """Hugging Face's supervised step: logits on every token of prompt, target and terminator."""
+    tokens, _ = batch
+    prompt, target, *_ = tokens.split([PROMPT] + [TITLE] * TITLES, 1)
     model.zero_grad(set_to_none=True)
-    end = tokens.new_full((EXAMPLES, 1), TERMINATOR)
-    ids = torch.cat([prompt, target, end], 1)
+    loss = supervised(model, prompt, target)
+    loss.backward()
+    return loss
+
+
+def supervised(model, prompt, target):
+    end = prompt.new_full((EXAMPLES, 1), TERMINATOR)
     labels = torch.cat([torch.full_like(prompt, -100), target, end], 1)
-    sft = model(input_ids=ids, labels=labels).loss
-    # Sampling with gradients: log pi of the token and of the terminator at every state.
-    out = model(input_ids=prompt, use_cache=True)
-    policies, ends = [], []
-    for t in range(TITLE):
-        log_probs = out.logits[:, -1].log_softmax(-1)
-        policies.append(log_probs.gather(-1, title[:, t : t + 1]))
-        ends.append(log_probs[:, TERMINATOR : TERMINATOR + 1])
-        out = model(input_ids=title[:, t : t + 1], past_key_values=out.past_key_values, use_cache=True)
-    ends.append(out.logits[:, -1].log_softmax(-1)[:, TERMINATOR : TERMINATOR + 1])
-    model(input_ids=torch.cat([prompt, title], 1)).logits.log_softmax(-1)  # overwritten in the published code
-    policy, end = torch.cat(policies, 1), torch.cat(ends, 1)
-    reward = F.pad(log_token_reward.cumsum(-1)[:, :-1], (1, 0)) - 15
-    residuals = reward[:, :-1] + policy + end[:, 1:] - reward[:, 1:] - end[:, :-1]
-    loss = THETA * sft + (1 - THETA) * subtb(residuals).mean()
+    return model(input_ids=torch.cat([prompt, target, end], 1), labels=labels).loss
+
+
+def published_step(model, batch):
+    """The published step; the titles are given instead of sampled, the key-value cache is on."""
+    tokens, log_token_reward = batch
+    prompt, target, *titles = tokens.split([PROMPT] + [TITLE] * TITLES, 1)
+    model.zero_grad(set_to_none=True)
+    loss = THETA * supervised(model, prompt, target)
+    for k, title in enumerate(titles):
+        # Sampling with gradients: log pi of the token and of the terminator at every state.
+        out = model(input_ids=prompt, use_cache=True)
+        policies, ends = [], []
+        for t in range(TITLE):
+            log_probs = out.logits[:, -1].log_softmax(-1)
+            policies.append(log_probs.gather(-1, title[:, t : t + 1]))
+            ends.append(log_probs[:, TERMINATOR : TERMINATOR + 1])
+            out = model(input_ids=title[:, t : t + 1], past_key_values=out.past_key_values, use_cache=True)
+        ends.append(out.logits[:, -1].log_softmax(-1)[:, TERMINATOR : TERMINATOR + 1])
+        model(input_ids=torch.cat([prompt, title], 1)).logits.log_softmax(-1)  # overwritten in the published code
+        policy, end = torch.cat(policies, 1), torch.cat(ends, 1)
+        reward = F.pad(log_token_reward[:, k].cumsum(-1)[:, :-1], (1, 0)) - 15
+        residuals = reward[:, :-1] + policy + end[:, 1:] - reward[:, 1:] - end[:, :-1]
+        loss = loss + (1 - THETA) * subtb(residuals).mean() / len(titles)
     loss.backward()
     return loss
 
@@ -283,22 +297,28 @@ def gemm_ceiling(size=1536, repeats=15):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--trajectories", type=int, default=1, metavar="K")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--repeats", type=int, default=40)
     parser.add_argument("--variant", choices=VARIANTS + ["all"], default="all")
     parser.add_argument("--published", action="store_true", help="time the published step instead")
+    parser.add_argument("--sft", action="store_true", help="time Hugging Face's SFT step instead")
     parser.add_argument("--check", action="store_true", help="compare loss and gradients with Hugging Face first")
     parser.add_argument("--json", metavar="FILE", help="also write the results there")
     arguments = parser.parse_args()
+    global TITLES
+    TITLES = 1 + arguments.trajectories
     torch.set_num_threads(arguments.threads)
     keep_freed_memory()
     batch = make_batch()
     result = {"torch": torch.__version__, "cpu_capability": torch.backends.cpu.get_cpu_capability(),
               "machine": platform.machine(), "threads": arguments.threads, "sgemm_gflops": gemm_ceiling(), "seconds": {}}
     print("sgemm: best {best:.0f}, median {median:.0f} GFLOP/s".format(**result["sgemm_gflops"]))
-    if arguments.published:
+    if arguments.published or arguments.sft:
         model = hugging_face_model().train()
-        runs = {"published": lambda: published_step(model, batch)}
+        runs = {"published": lambda: published_step(model, batch)} if arguments.published else {}
+        if arguments.sft:
+            runs["sft"] = lambda: sft_step(model, batch)
     else:
         names = VARIANTS if arguments.variant == "all" else [arguments.variant]
         runs = {name: (lambda step=Step(name): step.run(batch)) for name in names}
