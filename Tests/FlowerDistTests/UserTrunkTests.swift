@@ -105,7 +105,7 @@ import Testing
       worker.run(examples, sources, step: 1, scale: 1 / 23, into: gradient).0
     }
     #expect(abs(tallies[0].loss - tallies[1].loss) < 1e-5 * abs(tallies[1].loss))
-    #expect(Double(tallies[0].tokens) < 0.6 * Double(tallies[1].tokens))
+    #expect(Double(tallies[0].tokens) < 0.8 * Double(tallies[1].tokens))
     var (difference, size) = (0.0, 0.0)
     for index in 0..<transformer.layout.count {
       let (a, b) = (Double(gradients[0].base[index]), Double(gradients[1].base[index]))

@@ -139,14 +139,17 @@ public struct CheckpointStore: Sendable {
     var kept = Set(protected)
     if let best = try best() { kept.insert(best.step) }
     var whole = 0
+    // One that cannot be renamed keeps no other from going.
+    var failure: (any Error)?
     for step in try steps().reversed() {
       if whole < max(keep, 2) {
         if !distrusted.contains(step), (try? verify(step: step, depth: .sizes)) != nil { whole += 1 }
       } else if !kept.contains(step) {
-        try Directory.rename(path(step: step), to: path(step: step) + Self.deleting)
+        do { try Directory.rename(path(step: step), to: path(step: step) + Self.deleting) } catch { failure = error }
       }
     }
     try removeLeftovers()
+    if let failure { throw failure }
   }
 
   /// Deletes what an interrupted save or deletion left.
