@@ -94,7 +94,7 @@ private struct Launcher {
 
   @Test(arguments: [
     ["-n", "0", "train"], ["-n", "two", "train"], ["-n"], ["--hosts", "no/such/file", "-n", "2", "train"], ["--rank"],
-    ["--restarts", "2", "audit"], ["-n", "2", "setup"], ["quickstart", "--online"], [],
+    ["--requeue", "train"], ["--restarts", "2", "audit"], ["-n", "2", "setup"], ["quickstart", "--online"], [],
   ])
   func wrongArguments(arguments: [String]) async throws {
     let result = try await run(
@@ -105,19 +105,72 @@ private struct Launcher {
   }
 }
 
+/// With commands that only say what Slurm's were asked; `Tests/Hosts/slurm` tries the real ones.
+@Suite struct SlurmTests {
+  private func inJob(_ worker: String, body: (Launcher, [String: String]) async throws -> Void) async throws {
+    let files = FileManager.default
+    let folder = files.temporaryDirectory.appending(path: "slurm-\(UUID().uuidString)")
+    defer { try? files.removeItem(at: folder) }
+    try files.createDirectory(at: folder, withIntermediateDirectories: true)
+    for (name, script) in [("srun", "echo pmix"), ("scontrol", "echo scontrol $*")] {
+      let path = folder.appending(path: name).path
+      try Data("#!/bin/bash\n\(script)\n".utf8).write(to: URL(filePath: path))
+      try files.setAttributes([.posixPermissions: 0o755], ofItemAtPath: path)
+    }
+    let path = ProcessInfo.processInfo.environment["PATH"] ?? "/usr/bin:/bin"
+    try await Launcher.withWorker(worker) {
+      try await body($0, ["SLURM_JOB_ID": "7", "PATH": "\(folder.path):\(path)"])
+    }
+  }
+
+  @Test func slurmStartsTheRanks() async throws {
+    try await inJob("") { launch, job in
+      let line = try await launch("--print", "-n", "4", "--threads", "2", "train", environment: job).output.joined()
+      #expect(line.contains("srun --mpi=pmix --export=ALL --overlap -n 4 --cpus-per-task 2 --kill-on-bad-exit=1 "))
+      let other = job.merging(["SLURM_MPI_TYPE": "none"]) { $1 }
+      #expect(try await launch("--print", "-n", "4", "train", environment: other).output.joined().contains("mpirun"))
+    }
+  }
+
+  @Test(arguments: [(Signal.userDefinedOne, ["scontrol requeue 7"]), (.terminate, [])])
+  func onlyAJobThatWasAskedToSaveGoesBack(signal: Signal, said: [String]) async throws {
+    try await inJob(SupervisionTests.saving) { launch, job in
+      let ended = try await launch("--requeue", "train", environment: job, signal: (signal, afterLines: 1))
+      #expect(ended.code == 130)
+      #expect(ended.output == ["up", "saved"] + said)
+    }
+  }
+
+  @Test(arguments: [0, 2, 3, 5]) func anEndIsAnEnd(code: Int32) async throws {
+    try await inJob("echo up; exit \(code)") { launch, job in
+      let ended = try await launch("--requeue", "train", environment: job)
+      #expect(ended.code == code)
+      #expect(ended.output == ["up"])
+    }
+  }
+
+  @Test func aJobThatWasPutBackGoesOn() async throws {
+    try await inJob("echo $*") { launch, job in
+      let again = job.merging(["SLURM_RESTART_COUNT": "1"]) { $1 }
+      let ended = try await launch("--requeue", "train", "x", "--resume", "p", environment: again)
+      #expect(ended.output == ["train x --resume latest"])
+    }
+  }
+}
+
 @Suite struct SupervisionTests {
   /// Saves when asked to, as ranks do; ends by itself before a test would hang.
-  private let saving = "trap 'echo saved; exit 130' USR1; echo up; for ((i = 0; i < 600; i++)); do sleep .1; done"
+  static let saving = "trap 'echo saved; exit 130' USR1; echo up; for ((i = 0; i < 600; i++)); do sleep .1; done"
 
   @Test(arguments: [Signal.terminate, .interrupt, .terminalClosed, .userDefinedOne])
   func signalsLetTheWorkerSave(signal: Signal) async throws {
-    let ended = try await Launcher.withWorker(saving) { try await $0("train", signal: (signal, afterLines: 1)) }
+    let ended = try await Launcher.withWorker(Self.saving) { try await $0("train", signal: (signal, afterLines: 1)) }
     #expect(ended.code == 130)
     #expect(ended.output == ["up", "saved"])
   }
 
   @Test func signalsReachEveryRank() async throws {
-    let ended = try await Launcher.withWorker(saving) {
+    let ended = try await Launcher.withWorker(Self.saving) {
       try await $0("-n", "2", "train", signal: (.terminate, afterLines: 2))
     }
     #expect(ended.code == 130)
