@@ -38,7 +38,7 @@ let package = Package(
     // A tool of the tests: a trap ends the process, so hostile files are read by one of its own.
     .executableTarget(
       name: "flower-fuzz",
-      dependencies: ["FlowerDist", .product(name: "ArgumentParser", package: "swift-argument-parser")],
+      dependencies: ["FlowerDist", "CCrypto", .product(name: "ArgumentParser", package: "swift-argument-parser")],
       path: "Tests/Fuzzer", swiftSettings: vectorFlags),
     .testTarget(
       name: "FlowerDistTests", dependencies: ["FlowerDist"],

@@ -109,6 +109,10 @@ struct CheckpointStoreTests {
     (#""trainer/shard-0""#, #""trainer//shard-0""#, "no path inside"),
     (#""trainer/shard-0""#, #""trainer/shard-0\u0000""#, "no path inside"),
     (#""trainer/shard-0""#, #""""#, "no path inside"),
+    (#""trainer/shard-0""#, #""..""#, #"".." is no path inside"#),
+    (#""trainer/shard-0""#, #""trainer/\n""#, #""trainer/\n" is no path inside"#),
+    (#""trainer/shard-0""#, "\"\(String(repeating: "a/", count: 1000))a\"", "…\" is no path inside"),
+    (#""trainer/shard-0""#, #""trainer/shard-1""#, #""trainer/shard-1" is listed twice"#),
     (#""trainer/shard-0""#, "7", #""path": expected a string"#),
     (#""size": 12"#, #""size": 9223372036854775808"#, #""size": expected an integer"#),
     (#""format_version": 1"#, #""format_version": 2"#, "this program reads 1"),
@@ -123,6 +127,20 @@ struct CheckpointStoreTests {
     let error = flowerError { try store.verify(step: 1) }
     #expect(error?.kind == .data)
     #expect(error?.description.contains(message) == true, "\(error?.description ?? "accepted")")
+  }
+
+  /// Nothing is written or deleted through a link that lies among the checkpoints.
+  @Test func linksLeadNowhere() throws {
+    try scratch.write("kept", "outside/model.safetensors")
+    for step in 1...3 { try save(step) }
+    for name in ["step-00000000", "step-00000004.partial", "step-00000005.deleting"] {
+      symlink(scratch("outside"), "\(store.directory)/\(name)")
+    }
+    try save(4)
+    try store.prune(keep: 2)
+    #expect(try names() == ["step-00000003", "step-00000004"])
+    #expect(try Directory.names(in: scratch("outside")) == ["model.safetensors"])
+    #expect(try File.contents(of: scratch("outside/model.safetensors")) == Array("kept".utf8))
   }
 
   @Test func savingAgainDoesNothing() throws {
@@ -204,7 +222,7 @@ struct CheckpointStoreTests {
   func foreignBest(target: String) throws {
     try save(1)
     symlink(target, store.directory + "/best")
-    #expect(flowerError { _ = try store.best() }?.description.contains("points to \(target)") == true)
+    #expect(flowerError { _ = try store.best() }?.description.contains("points to \"\(target)\"") == true)
   }
 
   @Test func otherNamesAreNoCheckpoints() throws {

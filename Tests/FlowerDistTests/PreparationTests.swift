@@ -20,6 +20,40 @@ import Testing
     #expect(events.core(4).isEmpty)
   }
 
+  /// A chain, of which each round over all events would take one link from each end.
+  @Test(.timeLimit(.minutes(1))) func aLongChainComesApartInOnePass() {
+    func event(_ user: Int, _ item: Int) -> InteractionEvent {
+      InteractionEvent(user: Int32(user), item: Int32(item), time: 0)
+    }
+    let links = (0..<400_000).map { event($0 / 2, ($0 + 1) / 2) }
+    #expect(links.core(2).isEmpty)
+    let ring = links + [event(200_000, 200_000), event(200_000, 0)]
+    let whole = ring.core(2) == ring
+    #expect(whole)
+  }
+
+  /// What stands in raw data reaches neither messages nor the terminal as it is.
+  @Test func hostileCellsAreShownAsText() throws {
+    let hostile = "\u{1B}[2J" + String(repeating: "x", count: 5000)
+    let scratch = try ScratchDirectory()
+    try scratch.write(#"{"id":0,"title":"One"}"#, "items.jsonl")
+    try scratch.write(
+      "user,item,split\n\(hostile),\(hostile),train\nU,0,\(hostile)\n\(hostile),0,train\n", "interactions.csv")
+    let made = try InteractionsFile.prepare(scratch.path, name: "x", options: .init(damagedLimit: 2))
+    let summary = DatasetSummary(made.dataset, problems: made.problems).description
+    #expect(!summary.contains("\u{1B}") && summary.split(separator: "\n").allSatisfy { $0.count <= 80 })
+    try scratch.write("0|One|x\n", "u.item")
+    try scratch.write("1\t0\t5\t\(hostile)\n", "u.data")
+    for read in [
+      { _ = try InteractionsFile.prepare(scratch.path, name: "x", options: .init(damagedLimit: 0)) },
+      { _ = try MovieLens.prepare(scratch.path, name: "x", options: .init(damagedLimit: 0)) },
+    ] {
+      let message = flowerError(read)?.description ?? ""
+      #expect(message.contains("found") || message.contains("no item"), "\(message)")
+      #expect(message.count < 1000 && !message.contains("\u{1B}"))
+    }
+  }
+
   @Test func everyEventAfterTheFirstIsAnExample() {
     let events: [InteractionEvent] = [
       InteractionEvent(user: 5, item: 0, time: 4), InteractionEvent(user: 2, item: 7, time: 3),

@@ -117,6 +117,59 @@ private let valid = """
     #expect(!problems(String(repeating: "[", count: 30_000) + String(repeating: "]", count: 30_000)).isEmpty)
   }
 
+  /// Texts that the library would read for minutes: an alias for all keys of the one before, keys within keys.
+  @Test(
+    .timeLimit(.minutes(1)),
+    arguments: [
+      "x0: &x0 [a]\n"
+        + (1...40).map { "x\($0): &x\($0) [*x\($0 - 1), *x\($0 - 1)]\n" }.joined() + "*x40 : y\n",
+      String(repeating: "? ", count: 900) + "[" + String(repeating: "a,", count: 30_000) + "]",
+      (0..<40).map { row in
+        String(repeating: "[", count: 200) + "a" + String(repeating: "]: 0", count: 199) + "]: \(row)\n"
+      }.joined(),
+    ])
+  func textsThatMultiplyAreRefused(yaml: String) {
+    let found = problems(yaml)
+    #expect(found.count == 1 && found[0].hasPrefix("r.yaml:1:1: expected at most"), "\(found)")
+  }
+
+  @Test func aFewAliasesAreRead() throws {
+    let recipe = try Recipe.read(yaml: valid + "\nreplay: {capacity: &n 50, staleness: *n}\n", file: "r.yaml")
+    #expect(recipe.replay.capacity == 50 && recipe.replay.staleness == 50)
+    // None of these is one.
+    let template = String(repeating: "R&D: **so** and *so* on? *One or two* ", count: 12)
+    let prompt = try Recipe.read(yaml: valid + "\nprompt: {template: \"\(template)\"}", file: "r.yaml").prompt
+    #expect(prompt.template == template)
+  }
+
+  @Test(.timeLimit(.minutes(1))) func manyProblemsAreCounted() {
+    let unknown = problems((0..<5000).map { "key\($0): x\n" }.joined())
+    #expect(unknown.count == 101 && unknown.last?.hasPrefix("r.yaml: and 49") == true, "\(unknown.last ?? "")")
+    let twice = problems((0..<3000).map { _ in "steps: 1\n" }.joined())
+    #expect(!twice.isEmpty && twice.allSatisfy { $0.hasSuffix("is given again further down; keep one") })
+  }
+
+  /// What a file says stays within its line and is not shown at any length.
+  @Test func problemsAreShort() {
+    let long = String(repeating: "e\u{301}", count: 20_000)
+    let texts = [
+      "\"\\e[2J\": 1\n\"\\e[2J\": 2", "\(long): 1\n\(long): 2", "name: x\n\u{7}: y",
+      "runs: \"\(long)\"\ndata: {generated: \(long)}",
+    ]
+    for line in texts.flatMap({ problems($0) }) + problems(valid, "a\tb=\(long)") {
+      #expect(
+        line.unicodeScalars.count < 1000 && !line.unicodeScalars.contains { $0.properties.generalCategory == .control })
+    }
+    #expect(problems("name: x\n \u{7}: y").first == "r.yaml:2:2: not valid YAML: control characters are not allowed")
+  }
+
+  @Test func aPipeIsNotWaitedFor() throws {
+    let scratch = try ScratchDirectory()
+    mkfifo(scratch("config.yaml"), 0o600)
+    let error = flowerError { _ = try Recipe.read(path: scratch("config.yaml")) }
+    #expect(error?.description == "\(scratch("config.yaml")): cannot read the recipe: not a file")
+  }
+
   @Test func overridesWinAndTheLastOneMost() throws {
     let recipe = try Recipe.read(
       yaml: valid, file: "r.yaml",
@@ -335,8 +388,8 @@ private let valid = """
       learningRate: 1, schedule: .linear, warmupSteps: 0, finalFraction: 1, weightDecay: 0, beta1: 0, beta2: 0,
       epsilon: 1, clipNorm: 0)
     recipe.training = .init(
-      globalBatch: 1, grains: 1, batching: .user, userTargets: 1, microBatch: 1, activationCheckpointing: true, steps: 1, epochs: 1, seed: 0, logEvery: 1,
-      nonfiniteLimit: 1, deadline: 5, checkWeightsEvery: 7)
+      globalBatch: 1, grains: 1, batching: .user, userTargets: 1, microBatch: 1, activationCheckpointing: true, steps: 1,
+      epochs: 1, seed: 0, logEvery: 1, nonfiniteLimit: 1, deadline: 5, checkWeightsEvery: 7)
     recipe.validation = .init(every: 1, metric: .ndcgAt10, examples: 1, patience: 1)
     recipe.checkpoint = .init(every: 1, keep: 3, keepBest: false, background: false)
     (recipe.evaluation.beam, recipe.evaluation.excludeHistory, recipe.evaluation.examples) = (21, true, 1)

@@ -245,6 +245,44 @@ import Testing
     #expect(!report.html.isEmpty && !report.table.isEmpty && !report.json.serialized().isEmpty)
   }
 
+  /// The recipe is read once, not once a step.
+  @Test(.timeLimit(.minutes(1))) func aLongRunIsShown() throws {
+    let runs = Runs()
+    let path = try runs.write(
+      "long", ["config.yaml": ResultRowTests.recipe().yaml, "metrics.jsonl": Self.log(steps: 50_000, isFlow: true)])
+    #expect(try Report.build(runs: [path]).html.contains("Flow residual"))
+  }
+
+  /// Tables and charts have a place for each metric, group and row, so files cannot ask for any number of them.
+  @Test(arguments: [
+    ("metrics.jsonl", "{\"step\":1,\"validation\":{\((0..<65).map { "\"m\($0)\":1" }.joined(separator: ","))}}\n"),
+    (
+      "evaluation.json",
+      JSON([EvaluationReport(name: "x", lists: .topK, examples: 1, metrics: (0..<65).map { Metric("m\($0)", 1) }).json])
+        .description
+    ),
+    ("evaluation.json", JSON((0..<65).map { row("\($0)", hr: 1, dgu: 1).json }).description),
+    (
+      "evaluation.json",
+      evaluation(row("x", hr: 1, dgu: 1)).replacing("0.7,0.3", with: "0.7" + String(repeating: ",0", count: 65))
+        .replacing("0.5,0.5", with: "0.5" + String(repeating: ",0", count: 65))
+    ),
+  ])
+  func anyNumberIsRefused(file: String, text: String) throws {
+    let runs = Runs()
+    let path = try runs.write("many", [file: text])
+    let error = flowerError { _ = try Report.build(runs: [path]) }
+    #expect(error?.description.contains("at most 64") == true, "\(error?.description ?? "accepted")")
+  }
+
+  @Test func aPipeIsNotWaitedFor() throws {
+    let runs = Runs()
+    let path = try runs.write("pipe", ["config.yaml": "x: 1\n"])
+    mkfifo("\(path)/metrics.jsonl", 0o600)
+    #expect(
+      flowerError { _ = try Report.build(runs: [path]) }?.description.hasSuffix("metrics.jsonl: not a file") == true)
+  }
+
   @Test func aLineStillBeingWrittenIsLeftOut() throws {
     let runs = Runs()
     let report = try Report.build(runs: [

@@ -23,6 +23,9 @@ struct FlowerFuzz: ParsableCommand {
   @Option(help: "Inputs per target.")
   var cases = 2000
 
+  @Option(help: "Inputs per target whose inputs are whole runs. (default: as --cases)")
+  var slowCases: Int?
+
   @Option(help: "Go on with the next seeds for so many minutes.")
   var minutes: Double?
 
@@ -55,7 +58,8 @@ struct FlowerFuzz: ParsableCommand {
     repeat {
       let runner = FuzzRunner(seed: seed, keep: keep)
       for target in targets {
-        let outcome = try runner.run(target, first..<first + cases)
+        let count = target.isSlow ? slowCases ?? cases : cases
+        let outcome = try runner.run(target, first..<first + count)
         say(line(target, outcome))
         for finding in outcome.findings {
           found = true

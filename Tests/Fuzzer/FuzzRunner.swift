@@ -70,6 +70,8 @@ struct FuzzRunner {
       "MALLOC_MMAP_THRESHOLD_": "131072", "MALLOC_TRIM_THRESHOLD_": "131072",
       "OPENBLAS_NUM_THREADS": "1",
     ]) { $1 }
+    // What a reader prints is not for who reads the findings.
+    process.standardOutput = FileHandle.nullDevice
     process.standardError = FileHandle.nullDevice
     try process.run()
     var last = (number: progress.current, since: Date())

@@ -12,6 +12,10 @@ struct FuzzTarget: Sendable {
   var mutate: @Sendable (_ seed: FuzzInput, _ donor: FuzzInput, _ random: inout FuzzRandom) -> FuzzInput
   /// Reads what was written into the directory. It returns, or throws a `FlowerError` that names the file.
   var read: @Sendable (_ directory: String) throws -> Void
+  /// Whether a message has a line for each of several problems.
+  var listsProblems = false
+  /// Whether an input is a whole run, which takes ten times as long as a file.
+  var isSlow = false
 
   /// The input of a case, a function of target, seed and number alone. The first ones are the seeds as they are.
   func input(seed: UInt64, number: Int) -> FuzzInput {
@@ -25,7 +29,7 @@ struct FuzzTarget: Sendable {
 extension FuzzTarget {
   static let all: [FuzzTarget] = [
     .safeTensors, .configuration, .weights, .tokenizer, .tiktoken, .metadata, .model, .adapter, .score, .dataset,
-    .scores, .amazon, .flowerCSV, .predictions,
+    .scores, .amazon, .flowerCSV, .movieLens, .interactions, .predictions, .recipe, .checkpoint, .run, .sweep,
   ]
 }
 

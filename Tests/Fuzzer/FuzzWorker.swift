@@ -23,6 +23,8 @@ struct FuzzWorker {
     static let addressSpace: UInt = 16 << 30
     /// Characters of a message beside the names of files.
     static let message = 2000
+    /// Lines of a message that lists problems.
+    static let problems = 101
   }
 
   struct Summary: Codable {
@@ -112,12 +114,14 @@ struct FuzzWorker {
     guard let refusal = attempt.refusal else { return nil }
     if isSeed { return "a good input is refused: \(refusal)" }
     guard let error = refusal as? FlowerError else { return "threw something else than a FlowerError: \(refusal)" }
-    return fault(of: error)
+    guard target.listsProblems else { return fault(of: error.description) }
+    let lines = error.description.split(separator: "\n", omittingEmptySubsequences: false)
+    if lines.count > Limit.problems { return "a message of \(lines.count) lines" }
+    return lines.lazy.compactMap { fault(of: String($0)) }.first
   }
 
   /// What is wrong with a message.
-  private func fault(of error: FlowerError) -> String? {
-    let text = error.description
+  private func fault(of text: String) -> String? {
     if !text.contains("\(input)/") { return "a message that names no file: \(text)" }
     let length = text.replacing(input, with: "").unicodeScalars.count
     if length > Limit.message { return "a message of \(length) characters: \(text.prefix(200))" }

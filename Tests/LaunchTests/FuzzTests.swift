@@ -23,7 +23,7 @@ extension LaunchTests {
     /// Every reader, on as many inputs as two slow cores read in a minute.
     @Test func findsNothing() async throws {
       let scratch = try Workspace()
-      let (code, lines) = try await fuzz("--cases", "10000", "--keep", scratch("findings"))
+      let (code, lines) = try await fuzz("--cases", "5000", "--slow-cases", "300", "--keep", scratch("findings"))
       #expect(code == .exited(0), "\(lines.joined(separator: "\n"))")
     }
 

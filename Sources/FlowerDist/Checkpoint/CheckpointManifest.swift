@@ -55,22 +55,31 @@ public struct CheckpointManifest: Equatable, Sendable {
     }
     step = try fields.int("step")
     guard step >= 0 else { throw fields.error("step", "is \(step)") }
+    // A file that is listed again and again would be read as often.
+    var known = Set<[UInt8]>()
     files = try fields.array("files").map { value in
       let fields = try JSONFields(value, path: path)
       let entry = Entry(
         path: try fields.string("path"), size: try fields.int("size"), sha256: try fields.string("sha256"))
       guard Self.staysInside(entry.path) else {
-        throw fields.error("path", "\"\(entry.path)\" is no path inside the checkpoint")
+        throw fields.error("path", "\(entry.path.quoted) is no path inside the checkpoint")
+      }
+      guard known.insert(Array(entry.path.utf8)).inserted else {
+        throw fields.error("path", "\(entry.path.quoted) is listed twice")
       }
       return entry
     }
     guard !files.isEmpty else { throw fields.error("files", "is empty") }
   }
 
+  /// Bytes of a path, at most: it becomes part of others, and is shown.
+  private static let longestPath = 1024
+
   /// Whether a path is relative and made of plain names.
   private static func staysInside(_ path: String) -> Bool {
-    path.utf8.split(separator: UInt8(ascii: "/"), omittingEmptySubsequences: false).allSatisfy { name in
-      !name.isEmpty && !name.contains(0) && !name.elementsEqual(".".utf8) && !name.elementsEqual("..".utf8)
+    guard path.utf8.count <= longestPath, path.isPrintable else { return false }
+    return path.utf8.split(separator: UInt8(ascii: "/"), omittingEmptySubsequences: false).allSatisfy { name in
+      !name.isEmpty && !name.elementsEqual(".".utf8) && !name.elementsEqual("..".utf8)
     }
   }
 

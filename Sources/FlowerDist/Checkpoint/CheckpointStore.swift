@@ -82,7 +82,7 @@ public struct CheckpointStore: Sendable {
     guard count >= 0 else { throw FlowerError(.data, reason: "cannot read the link \(bestLink)") }
     let name = String(decoding: target[..<count], as: UTF8.self)
     guard let step = Self.step(named: name) else {
-      throw FlowerError(.data, "\(bestLink): points to \(name), expected a checkpoint beside it")
+      throw FlowerError(.data, "\(bestLink): points to \(name.quoted), expected a checkpoint beside it")
     }
     return Checkpoint(step: step, path: path(step: step))
   }

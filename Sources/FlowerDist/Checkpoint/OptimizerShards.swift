@@ -55,8 +55,8 @@ enum OptimizerShards {
   static func read(_ shards: [AdamW.Shard], _ list: ParameterList, ranks: Int, directory: String) throws {
     let wanted = pieces(shards, list)
     var missing = wanted.reduce(0) { $0 + $1.range.count } * moments.count
-    /// What each piece has of each moment.
-    var filled = wanted.map { _ in moments.map { _ in [Range<Int>]() } }
+    /// What each piece has of each moment, and of which rank.
+    var filled = wanted.map { _ in moments.map { _ in [(range: Range<Int>, rank: Int)]() } }
     var byName: [String: ParameterList.Parameter] = [:]
     for parameter in list.parameters { byName[parameter.name] = parameter }
     for rank in 0..<ranks {
@@ -70,14 +70,21 @@ enum OptimizerShards {
         for place in overlapping {
           let piece = wanted[place]
           let shared = piece.range.clamped(to: range)
-          if filled[place][moment].contains(where: { $0.overlaps(shared) }) {
-            throw FlowerError(
-              .data, "\(reader.path): tensor \(tensor.name.quoted) holds numbers that another one holds too")
-          }
-          filled[place][moment].append(shared)
+          filled[place][moment].append((shared, rank))
           let target = piece.values(moment)
           for index in shared { target[index - piece.range.lowerBound] = values[index - range.lowerBound] }
           missing -= shared.count
+        }
+      }
+    }
+    for (piece, filled) in zip(wanted, filled) {
+      for parts in filled {
+        let parts = parts.sorted { $0.range.lowerBound < $1.range.lowerBound }
+        for (part, next) in zip(parts, parts.dropFirst()) where part.range.upperBound > next.range.lowerBound {
+          throw FlowerError(
+            .data,
+            "\(directory)/\(fileName(rank: next.rank, of: ranks)): holds numbers of \(piece.parameter.name) that are"
+              + " there already")
         }
       }
     }

@@ -1,4 +1,3 @@
-import Foundation
 import Yams
 
 extension Recipe {
@@ -22,18 +21,19 @@ extension Recipe {
     return try reader.finish()
   }
 
+  /// Bytes of a recipe, at most.
+  static let longest = 1 << 16
+
   private static func contents(of path: String) throws -> String {
-    let limit = 1 << 16
-    let bytes: Foundation.Data
+    let bytes: [UInt8]
     do {
-      let handle = try FileHandle(forReadingFrom: URL(fileURLWithPath: path))
-      defer { try? handle.close() }
-      bytes = try handle.read(upToCount: limit + 1) ?? .init()
-    } catch {
-      throw FlowerError(.usage, "\(path): cannot read the recipe: \(error.localizedDescription)")
-    }
-    guard bytes.count <= limit else {
-      throw FlowerError(.usage, "\(path): expected a recipe of at most \(limit) bytes")
+      let file = try File(reading: path)
+      let size = try file.size()
+      guard size <= longest else { throw FlowerError(.usage, "expected at most \(longest) bytes, found \(size)") }
+      bytes = try file.bytes(in: 0..<size)
+    } catch let error as FlowerError {
+      let reason = error.description.replacing("cannot read \(path): ", with: "")
+      throw FlowerError(.usage, "\(path): cannot read the recipe: \(reason)")
     }
     guard let text = String(validating: bytes, as: UTF8.self) else {
       throw FlowerError(.usage, "\(path): expected UTF-8 text")
@@ -59,9 +59,14 @@ private struct RecipeReader {
     }
   }
 
+  /// Problems that are described, at most; of a file that is no recipe nobody reads more.
+  private static let problemLimit = 100
+
   private let file: String
   private var recipe = Recipe()
   private var problems: [(place: Place, message: String)] = []
+  /// How many more there were.
+  private var furtherProblems = 0
   /// Where each field or section was said last.
   private var places: [String: Place] = [:]
   /// Fields with a problem of their own; rules about them would only add noise.
@@ -92,7 +97,7 @@ private struct RecipeReader {
     let key = String(override[..<equals])
     guard let field = RecipeField.named(key) else { return reportUnknown(key, at: place) }
     let text = String(override[override.index(after: equals)...])
-    switch try? Yams.compose(yaml: text) {
+    switch try? RecipeYAML.compose(text) {
     case nil where text.allSatisfy(\.isWhitespace): read(RecipeScalar(text: "", isPlain: true), into: field, at: place)
     case .scalar(let scalar): read(RecipeScalar(scalar), into: field, at: place)
     default: report("expected \(field.expected); put text that YAML reads otherwise in quotes", at: place, of: field)
@@ -106,10 +111,11 @@ private struct RecipeReader {
       let lines = problems.sorted { $0.place.order < $1.place.order }.map { place, message in
         switch place {
         case .file(let line, let column): "\(file):\(line):\(column): \(message)"
-        case .override(let text): "--set \(text): \(message)"
+        case .override(let text): "--set \(text.excerpt): \(message)"
         }
       }
-      throw FlowerError(.usage, lines.joined(separator: "\n"))
+      let further = furtherProblems > 0 ? ["\(file): and \(furtherProblems) more"] : []
+      throw FlowerError(.usage, (lines + further).joined(separator: "\n"))
     }
     return recipe
   }
@@ -156,7 +162,7 @@ private struct RecipeReader {
   private mutating func read(_ scalar: RecipeScalar, into field: RecipeField, at place: Place) {
     places[field.key] = place
     guard !field.read(scalar, &recipe) else { return }
-    let found = scalar.isNull ? "nothing" : String(scalar.text.prefix(40)).yaml
+    let found = scalar.isNull ? "nothing" : Self.beginning(of: scalar.text, 40)
     report("\(field.key): expected \(field.expected), found \(found)", at: place, of: field)
   }
 
@@ -174,12 +180,21 @@ private struct RecipeReader {
   }
 
   private mutating func report(_ message: String, at place: Place, of field: RecipeField? = nil) {
-    problems.append((place, message))
+    if isFull { furtherProblems += 1 } else { problems.append((place, message)) }
     if let field { failed.insert(field.key) }
   }
 
+  private var isFull: Bool { problems.count >= Self.problemLimit }
+
+  /// A text of the file in quotes, or as much of it as is needed to find it.
+  private static func beginning(of text: String, _ length: Int) -> String {
+    String(String.UnicodeScalarView(text.unicodeScalars.prefix(length))).yaml
+  }
+
   private mutating func reportUnknown(_ key: String, at place: Place) {
-    let shown = String(key.prefix(64)).yaml
+    // To look for what was meant takes time.
+    if isFull { return report("", at: place) }
+    let shown = Self.beginning(of: key, 64)
     if RecipeField.sections.contains(key) {
       return report("\(shown) is a section; set one of its keys: \(names(in: key))", at: place)
     }
@@ -195,8 +210,9 @@ private struct RecipeReader {
 
   // MARK: YAML
 
-  /// Letters of the private use area, which begin the keys that ``compose(_:)`` has set aside.
-  private static let setAside = (0xE000...0xE0FF).compactMap { Unicode.Scalar(UInt32($0)) }
+  /// Letters of the private use area, which begin the keys that ``compose(_:)`` has set aside: as many as are worth
+  /// reading the text again.
+  private static let setAside = (0xE000..<0xE008).compactMap { Unicode.Scalar(UInt32($0)) }
 
   private func isSetAside(_ key: String) -> Bool {
     key.unicodeScalars.first.map(Self.setAside.contains) ?? false
@@ -211,22 +227,32 @@ private struct RecipeReader {
     for letter in Self.setAside {
       guard let current = text else { break }
       do {
-        return try Yams.compose(yaml: current)
+        return try RecipeYAML.compose(current)
       } catch YamlError.duplicatedKeysInMapping(let keys, let context) {
-        report("\(keys.first ?? "this key") is given again further down; keep one", at: .file(context.mark))
+        let key = keys.first?.excerpt ?? "this key"
+        report("\(key) is given again further down; keep one", at: .file(context.mark))
         text = replacingKey(at: context.mark, in: current, with: letter)
       } catch YamlError.scanner(_, let problem, let mark, _), YamlError.parser(_, let problem, let mark, _),
         YamlError.composer(_, let problem, let mark, _)
       {
         report("not valid YAML: \(problem)", at: .file(mark))
         break
+      } catch YamlError.reader(let problem, let offset, _, _) {
+        report("not valid YAML: \(problem)", at: offset.map { Self.place(of: $0, in: current) } ?? start)
+        break
       } catch {
-        report("not valid YAML: \(error)", at: start)
+        report("\(error)", at: start)
         break
       }
     }
     isYAML = false
     return nil
+  }
+
+  /// The place of the character of that number, from 0.
+  private static func place(of character: Int, in text: String) -> Place {
+    let lines = text.prefix(character).split(omittingEmptySubsequences: false, whereSeparator: \.isNewline)
+    return .file(line: lines.count, column: lines[lines.count - 1].unicodeScalars.count + 1)
   }
 
   /// `text` with another first letter of the key at `mark`, or `nil` if the key is not one that recipes know.

@@ -43,7 +43,7 @@ public struct DatasetSummary: CustomStringConvertible, Sendable {
   }
 
   private static func cut(_ line: String) -> String {
-    line.count <= width ? line : line.prefix(width - 1) + "…"
+    TextTable.cut(TextTable.printable(line), to: width)
   }
 
   /// With a comma between groups of three digits.

@@ -9,15 +9,41 @@ struct InteractionEvent: Equatable, Sendable {
 extension [InteractionEvent] {
   /// The largest part in which every user and every item has at least `k` events: those with fewer are left out
   /// again and again until none is.
+  ///
+  /// Linear in the number of events: one user or item at a time is left out, and only what it had events with is looked
+  /// at again. A chain would need a round over all events for each of its links otherwise.
   func core(_ k: Int) -> [InteractionEvent] {
-    var kept = self
-    while true {
-      let users = kept.counts(of: \.user)
-      let items = kept.counts(of: \.item)
-      let next = kept.filter { users[Int($0.user)] >= k && items[Int($0.item)] >= k }
-      guard next.count < kept.count else { return kept }
-      kept = next
+    let keys = [\InteractionEvent.user, \InteractionEvent.item]
+    var counts = keys.map { self.counts(of: $0) }
+    let places = zip(keys, counts).map { self.places(of: $0, $1) }
+    var isLeft = [Bool](repeating: true, count: count)
+    var leaving = keys.indices.flatMap { side in
+      counts[side].indices.filter { counts[side][$0] < k }.map { (side: side, number: $0) }
     }
+    while let (side, number) = leaving.popLast() {
+      for place in places[side][number] where isLeft[place] {
+        isLeft[place] = false
+        let other = Int(self[place][keyPath: keys[1 - side]])
+        counts[1 - side][other] -= 1
+        // Once, when it goes below.
+        if counts[1 - side][other] == k - 1 { leaving.append((1 - side, other)) }
+      }
+    }
+    return zip(self, isLeft).filter(\.1).map(\.0)
+  }
+
+  /// Where the events of each user or item are.
+  private func places(of key: KeyPath<InteractionEvent, Int32>, _ counts: [Int]) -> [ArraySlice<Int>] {
+    var starts = [0]
+    for count in counts { starts.append(starts[starts.count - 1] + count) }
+    var next = starts
+    var places = [Int](repeating: 0, count: count)
+    for (place, event) in enumerated() {
+      let number = Int(event[keyPath: key])
+      places[next[number]] = place
+      next[number] += 1
+    }
+    return counts.indices.map { places[starts[$0]..<starts[$0 + 1]] }
   }
 
   /// Every event after a user's first as an example whose history is the user's last `historyLength` items before it.

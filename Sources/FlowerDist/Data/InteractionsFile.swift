@@ -35,16 +35,16 @@ public enum InteractionsFile {
     let table = try TableReader(path, layout)
     while let row = try table.next(&log) {
       guard let item = Int32(row[1]), (0..<items).contains(Int(item)) else {
-        try log.skip(table.place, "no item has the id \"\(row[1])\": \(Dataset.itemsFile) has \(items), from 0")
+        try log.skip(table.place, "no item has the id \(row[1].quoted): \(Dataset.itemsFile) has \(items), from 0")
         continue
       }
       let split = Dataset.Split(rawValue: row[2])
       guard split != nil || row[2] == "first" else {
-        try log.skip(table.place, "expected first, train, valid or test as split, found \"\(row[2])\"")
+        try log.skip(table.place, "expected first, train, valid or test as split, found \(row[2].quoted)")
         continue
       }
       guard split != nil || users.known(row[0]) == nil else {
-        try log.skip(table.place, "the user \(row[0]) is opened twice")
+        try log.skip(table.place, "the user \(row[0].quoted) is opened twice")
         continue
       }
       let user = users.number(of: row[0])

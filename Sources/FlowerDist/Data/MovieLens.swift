@@ -86,7 +86,7 @@ public enum MovieLens {
         continue
       }
       guard let time = Double(row[2]), time.isFinite else {
-        try log.skip(table.place, "expected a number as time, found \"\(row[2])\"")
+        try log.skip(table.place, "expected a number as time, found \(row[2].quoted)")
         continue
       }
       guard let item = catalogue.item(row[1], &log) else { continue }
@@ -110,7 +110,7 @@ public enum MovieLens {
           continue
         }
         guard items.known(row[0]) == nil else {
-          try log.skip(table.place, "the item \(row[0]) occurs twice")
+          try log.skip(table.place, "the item \(row[0].quoted) occurs twice")
           continue
         }
         let title = log.oneLine(row[1])

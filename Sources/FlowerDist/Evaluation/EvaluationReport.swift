@@ -110,9 +110,7 @@ extension EvaluationReport {
     let kinds = Lists.allCases.map { "'\($0.rawValue)'" }.joined(separator: " or ")
     lists = try record.required("lists", kinds) { $0.string.flatMap(Lists.init(rawValue:)) }
     examples = try record.count("examples")
-    metrics = try record.array("metrics").enumerated().map { index, json in
-      try Metric(json: json, place: "\(place): metric \(index + 1)")
-    }
+    metrics = try Metric.list(record.array("metrics"), place: place, name: "metric")
     let shares = try record.optional("group_shares", "an array", \.array) ?? []
     groupShares = try shares.enumerated().map { index, json in
       let place = "\(place): group_shares \(index + 1)"
@@ -120,8 +118,10 @@ extension EvaluationReport {
       let shares = GroupShares(
         cutoff: try record.count("cutoff"), recommended: try record.doubles("recommended"),
         training: try record.doubles("training"))
-      guard shares.recommended.count == shares.training.count else {
-        throw FlowerError(.data, "\(place): expected as many recommended as training shares")
+      guard shares.recommended.count == shares.training.count, shares.training.count <= PopularityGroups.limit else {
+        throw FlowerError(
+          .data,
+          "\(place): expected as many recommended as training shares, and at most \(PopularityGroups.limit) of them")
       }
       return shares
     }
@@ -131,10 +131,16 @@ extension EvaluationReport {
     }
   }
 
+  /// Rows of a file, at most. References are compared with each other.
+  private static let rowLimit = 64
+
   /// Reads an array of rows, as in `evaluation.json`.
   public static func rows(json: JSON, file: String) throws -> [EvaluationReport] {
     guard let rows = json.array else {
       throw FlowerError(.data, "\(file): expected an array of evaluation rows, found \(json.kind)")
+    }
+    guard rows.count <= rowLimit else {
+      throw FlowerError(.data, "\(file): expected at most \(rowLimit) evaluation rows, found \(rows.count)")
     }
     return try rows.enumerated().map { try EvaluationReport(json: $0.element, place: "\(file): row \($0.offset + 1)") }
   }

@@ -3,6 +3,9 @@ public struct Metric: Equatable, Sendable {
   /// Which end is the good one.
   public enum Direction: Sendable { case higher, lower }
 
+  /// Metrics of one row or line of a file, at most. Tables have a column or a line for each.
+  static let limit = 64
+
   public var name: String
   /// May be infinite (a KL divergence); written as `null`.
   public var value: Double
@@ -61,5 +64,21 @@ public struct Metric: Equatable, Sendable {
     name = try record.string("name")
     value = try record.doubleOrNull("value", null: .infinity)
     standardError = try record.optionalDouble("standard_error")
+  }
+
+  /// The metrics of an array, each once.
+  /// - Parameter name: what errors call one of them.
+  static func list(_ elements: [JSON], place: String, name: String) throws -> [Metric] {
+    guard elements.count <= limit else {
+      throw FlowerError(.data, "\(place): expected at most \(limit) metrics, found \(elements.count)")
+    }
+    var known = Set<[UInt8]>()
+    return try elements.enumerated().map { index, json in
+      let metric = try Metric(json: json, place: "\(place): \(name) \(index + 1)")
+      guard known.insert(Array(metric.name.utf8)).inserted else {
+        throw FlowerError(.data, "\(place): \(name) \(index + 1): \(metric.name.quoted) is there already")
+      }
+      return metric
+    }
   }
 }

@@ -8,6 +8,9 @@ public struct PopularityGroups: Equatable, Sendable {
   /// Number of groups in all published comparisons.
   public static let standardCount = 8
 
+  /// Most groups that a file may speak of; a chart has bars for each.
+  static let limit = 64
+
   /// Number of groups.
   public let count: Int
   /// The group of each leaf, `0` the most popular; shape [leaves].

@@ -92,9 +92,7 @@ public struct AuditReport: Equatable, Sendable {
     let perPrompt = try record.optional("per_prompt", "an array", \.array) ?? []
     self.init(
       policy: policy, target: target, titles: titles, counts: counts,
-      perPrompt: try perPrompt.enumerated().map {
-        try Metric(json: $0.element, place: "\(file): per_prompt \($0.offset + 1)")
-      },
+      perPrompt: try Metric.list(perPrompt, place: file, name: "per_prompt"),
       groups: try record.optional("group_mass", "an object") { try GroupMass(json: $0, place: "\(file): group_mass") })
   }
 }
@@ -111,8 +109,10 @@ extension AuditReport.GroupMass {
     self.init(
       policy: try record.doubles("policy"), target: try record.doubles("target"),
       training: try record.doubles("training"), personal: record.has("personal") ? try record.doubles("personal") : nil)
-    guard ([target, training] + (personal.map { [$0] } ?? [])).allSatisfy({ $0.count == policy.count }) else {
-      throw FlowerError(.data, "\(place): expected as many groups everywhere")
+    guard policy.count <= PopularityGroups.limit,
+      ([target, training] + (personal.map { [$0] } ?? [])).allSatisfy({ $0.count == policy.count })
+    else {
+      throw FlowerError(.data, "\(place): expected as many groups everywhere, and at most \(PopularityGroups.limit)")
     }
   }
 

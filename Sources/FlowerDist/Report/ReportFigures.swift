@@ -158,25 +158,25 @@ struct ReportFigures {
     let parts: [Curve] =
       hasParts
       ? [
-        Curve(title: "SFT loss") { $1.sftLoss }, Curve(title: "Flow loss") { $1.flowLoss },
-        // A balance loss is a mean of squared residuals.
-        Curve(title: "Flow residual, root mean square (nats)") { method, line in
-          method.first.isBalanced ? line.flowLoss.map { $0.squareRoot() } : nil
-        },
-      ] : [Curve(title: "Training loss") { $1.loss }]
-    return parts.compactMap { lossPanel($0, of: methods) } + validationPanels(of: methods)
+        Curve(title: "SFT loss") { $0.sftLoss }, Curve(title: "Flow loss") { $0.flowLoss },
+      ] : [Curve(title: "Training loss") { $0.loss }]
+    // A balance loss is a mean of squared residuals.
+    let residual = Curve(title: "Flow residual, root mean square (nats)") { $0.flowLoss.map { $0.squareRoot() } }
+    let balanced = hasParts ? methods.filter(\.first.isBalanced) : []
+    return (parts.map { lossPanel($0, of: methods) } + [lossPanel(residual, of: balanced)]).compactMap { $0 }
+      + validationPanels(of: methods)
   }
 
   private struct Curve {
     var title: String
-    var read: (RunMethod, StepLine) -> Double?
+    var read: (StepLine) -> Double?
   }
 
   private func lossPanel(_ curve: Curve, of methods: [RunMethod]) -> Chart? {
     var (raw, smooth, hover): ([Chart.Series], [Chart.Series], [Chart.Series]) = ([], [], [])
     for method in methods {
       let lines = method.first.steps.compactMap { line in
-        curve.read(method, line).flatMap { $0.isFinite ? (line, $0) : nil }
+        curve.read(line).flatMap { $0.isFinite ? (line, $0) : nil }
       }
       guard lines.count > 1 else { continue }
       let (values, average) = (lines.map(\.1), Smoothing.windowMean(lines.map(\.1)))
@@ -208,10 +208,8 @@ struct ReportFigures {
   }
 
   private func validationPanels(of methods: [RunMethod]) -> [Chart] {
-    var names: [String] = []
-    for name in methods.flatMap(\.first.validations).flatMap(\.metrics).map(\.name) where !names.contains(name) {
-      names.append(name)
-    }
+    // A run validates by a few metrics; a file may speak of any number.
+    let names = methods.flatMap(\.first.validations).flatMap(\.metrics).map(\.name).unique.prefix(Metric.limit)
     return names.compactMap { name in
       let series = methods.flatMap { method -> [Chart.Series] in
         let points = method.first.validations.compactMap { line in

@@ -133,9 +133,7 @@ struct ReportPage {
               """))
       }
       if lists == .topK { parts.append(differences) }
-      let all = rows.reduce(into: [String]()) { names, row in
-        for metric in row.metrics where !names.contains(metric.name) { names.append(metric.name) }
-      }
+      let all = rows.flatMap(\.metrics).map(\.name).unique
       parts.append(
         "<details><summary>All metrics</summary>\(transposed(rows, metrics: all))</details>")
     }
@@ -183,9 +181,7 @@ struct ReportPage {
       EvaluationReport(
         name: entry.method.name, lists: .topK, examples: 0, metrics: entry.method.audit)
     }
-    let names = rows.reduce(into: [String]()) { names, row in
-      for metric in row.metrics where !names.contains(metric.name) { names.append(metric.name) }
-    }
+    let names = rows.flatMap(\.metrics).map(\.name).unique
     let targets = Set(
       audits.map { NumberText.short($0.audit.metrics.effectiveTargetItems, digits: 4) })
     let goal =

@@ -34,26 +34,22 @@ public struct RunRecord: Sendable {
 
   /// - Throws: `FlowerError` if the directory is no run, or naming the file and place of what is damaged.
   public init(path: String) throws {
-    let directory = URL(fileURLWithPath: path)
     var missing: [String] = []
-    func read(_ file: String, otherwise consequence: String? = nil) throws -> [UInt8]? {
-      let url = directory.appendingPathComponent(file)
-      guard FileManager.default.fileExists(atPath: url.path) else {
+    func read(_ file: String, limit: Int = 1 << 30, otherwise consequence: String? = nil) throws -> [UInt8]? {
+      guard File.exists("\(path)/\(file)") else {
         if let consequence { missing.append("no \(file): \(consequence)") }
         return nil
       }
-      guard let data = FileManager.default.contents(atPath: url.path) else {
-        throw FlowerError(.data, "\(path)/\(file): can not be read")
-      }
-      return Array(data)
+      return try File.contents(of: "\(path)/\(file)", limit: limit)
     }
     func parse(_ file: String, otherwise consequence: String? = nil) throws -> JSON? {
       try read(file, otherwise: consequence).map { try JSON(parsing: $0, file: "\(path)/\(file)") }
     }
 
-    name = directory.standardizedFileURL.lastPathComponent
+    name = URL(fileURLWithPath: path).standardizedFileURL.lastPathComponent
     self.path = path
-    recipe = try read("config.yaml", otherwise: "its recipe is not shown").map { String(decoding: $0, as: UTF8.self) }
+    recipe = try read("config.yaml", limit: Recipe.longest, otherwise: "its recipe is not shown")
+      .map { String(decoding: $0, as: UTF8.self) }
     environment = try parse("environment.json", otherwise: "its machine is not shown")
     var log = MetricsLog()
     if let bytes = try read("metrics.jsonl", otherwise: "its training is not shown") {

@@ -92,9 +92,12 @@ public struct ValidationLine: Equatable, Sendable {
   public init(json: JSON, place: String) throws {
     let record = try JSONRecord(json, place: place)
     step = try record.count("step")
-    metrics = try record.required("validation", "an object", \.object).map { member in
+    let members = try record.required("validation", "an object of at most \(Metric.limit) metrics") { json in
+      json.object.flatMap { $0.count <= Metric.limit ? $0 : nil }
+    }
+    metrics = try members.map { member in
       guard let value = member.value.isNull ? .nan : member.value.double else {
-        throw FlowerError(.data, "\(place): '\(member.key)': expected a number, found \(member.value.kind)")
+        throw FlowerError(.data, "\(place): \(member.key.quoted): expected a number, found \(member.value.kind)")
       }
       return Metric(member.key, value)
     }

@@ -175,7 +175,7 @@ extension ResultRow {
         return Value(key: member.key, value: text)
       }
     }
-    run = try record.string("run")
+    run = try record.required("run", "the name of a directory beside the rows", Self.name)
     setting = Setting(recipe: try record.string("recipe"), values: try values("setting"))
     seed = try record.required("seed", "a whole number, 0 or more") { json in
       guard case .number(let text) = json else { return nil }
@@ -206,8 +206,13 @@ extension ResultRow {
         rows: try EvaluationReport.rows(
           json: member.value, file: "\(file): evaluation of \(split.rawValue)"))
     }
-    audit = try (record.optional("audit", "an array", \.array) ?? []).enumerated().map {
-      try Metric(json: $0.element, place: "\(file): audit \($0.offset + 1)")
+    audit = try Metric.list(record.optional("audit", "an array", \.array) ?? [], place: file, name: "audit")
+  }
+
+  /// The name of a run, which becomes part of a path.
+  private static func name(_ json: JSON) -> String? {
+    json.string.flatMap { name in
+      RecipeRequirement<String>.fileName.holds(name) && name.isPrintable && name.utf8.count <= 255 ? name : nil
     }
   }
 

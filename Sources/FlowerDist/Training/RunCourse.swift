@@ -44,7 +44,7 @@ struct RunCourse: Equatable {
     score = try fields["score_sha256"].map { _ in try fields.string("score_sha256") }
     var recipe: [String: String] = [:]
     for member in fields["recipe"]?.object ?? [] {
-      guard let value = member.value.string else { throw fields.error("recipe", "\(member.key) is no string") }
+      guard let value = member.value.string else { throw fields.error("recipe", "\(member.key.quoted) is no string") }
       recipe[member.key] = value
     }
     self.recipe = recipe
@@ -57,15 +57,20 @@ struct RunCourse: Equatable {
     ]
   }
 
+  /// Of a file that is no course of ours nobody reads more differences.
+  private static let shownDifferences = 20
+
   /// What was otherwise in `earlier`, in words. A key that one of them does not know has its default there.
   func differences(from earlier: RunCourse) -> [String] {
     let defaults = RunCourse(Recipe(), data: "").recipe
     let keys = Set(recipe.keys).union(earlier.recipe.keys).sorted()
     let values = keys.compactMap { key -> String? in
       let (now, before) = (recipe[key] ?? defaults[key], earlier.recipe[key] ?? defaults[key])
-      return now == before ? nil : "\(key) \(before ?? "unset") (now \(now ?? "unknown"))"
+      return now == before ? nil : "\(key.excerpt) \(before?.excerpt ?? "unset") (now \(now?.excerpt ?? "unknown"))"
     }
-    return values + (data == earlier.data ? [] : ["other data"])
+    let shown = Array(values.prefix(Self.shownDifferences))
+    return shown + (values.count > shown.count ? ["\(values.count - shown.count) more keys"] : [])
+      + (data == earlier.data ? [] : ["other data"])
       + (reference == earlier.reference ? [] : ["another reference model"])
       + (score == earlier.score ? [] : ["another preference score"])
   }

@@ -69,6 +69,7 @@ struct TrainerState: Equatable {
     best = json["best"]?.double
     bestStep = json["best_step"]?.int
     validationsSinceBest = try fields.int("validations_since_best")
+    guard 0...step ~= validationsSinceBest else { throw fields.error("validations_since_best", "is out of range") }
     progress = .init()
     // Checkpoints from before there were schedules have none.
     if fields["trajectories"] != nil {
