@@ -58,6 +58,20 @@ struct FuzzInput: Sendable {
     for file in files { try Data(file.bytes).write(to: URL(filePath: "\(directory)/\(file.name)")) }
   }
 
+  /// The same with a file changed, or several one after the other; now and then one is taken away.
+  /// - Parameter more: after one in so many changes another follows.
+  func changingFiles(
+    _ random: inout FuzzRandom, more: Int, _ change: (inout FuzzInput, _ index: Int, inout FuzzRandom) -> Void
+  ) -> FuzzInput {
+    var input = self
+    repeat {
+      guard !input.files.isEmpty else { break }
+      let index = random.below(input.files.count)
+      if random.chance(1, in: 16) { input.files.remove(at: index) } else { change(&input, index, &random) }
+    } while random.chance(1, in: more)
+    return input
+  }
+
   /// A fingerprint (FNV-1a).
   var digest: UInt64 {
     var hash: UInt64 = 0xCBF2_9CE4_8422_2325

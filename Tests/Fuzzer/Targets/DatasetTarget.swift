@@ -6,19 +6,13 @@ extension FuzzTarget {
     name: "dataset",
     seeds: [histories, titleCounts],
     mutate: { seed, donor, random in
-      var input = seed
-      repeat {
-        guard !input.files.isEmpty else { break }
-        let index = random.below(input.files.count)
-        if random.chance(1, in: 16) {
-          input.files.remove(at: index)
-        } else if input.files[index].name == "dataset.json" {
+      seed.changingFiles(&random, more: 4) { input, index, random in
+        if input.files[index].name == "dataset.json" {
           input.files[index].bytes = JSONMutation.apply(to: input.files[index].bytes, donor: [], &random)
         } else {
           mutateObjects(&input.files[index].bytes, donor: random.pick(donor.files).bytes, &random)
         }
-      } while random.chance(1, in: 4)
-      return input
+      }
     },
     read: { directory in _ = try Dataset(directory: directory) })
 

@@ -11,19 +11,13 @@ extension FuzzTarget {
       runs(SampleRun.distribution("one"), SampleRun.distribution("another")),
     ],
     mutate: { seed, donor, random in
-      var input = seed
-      repeat {
-        guard !input.files.isEmpty else { break }
-        let index = random.below(input.files.count)
+      seed.changingFiles(&random, more: 3) { input, index, random in
         if random.chance(1, in: 16) {
-          input.files.remove(at: index)
-        } else if random.chance(1, in: 16) {
           input[random.pick(["a/evaluation.json", "b/metrics.jsonl", "a/audit.json"])] = SampleRun.many(&random)
         } else {
           mutateRunFile(&input.files[index], donor: random.pick(donor.files).bytes, &random)
         }
-      } while random.chance(1, in: 3)
-      return input
+      }
     },
     read: { directory in
       let report = try Report.build(runs: ["\(directory)/a", "\(directory)/b"])
