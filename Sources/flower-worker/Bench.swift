@@ -56,7 +56,8 @@ struct Bench: ParsableCommand {
       let result = try TokenizerBenchmark(tokenizer: tokenizer, texts: texts, repeats: repeats)
       return print(json ? result.json.description : result.description)
     }
-    Blas.threads = threads
+    OpenBLAS.chooseKernels()
+    Threads.count = threads
     let result = try Benchmark(shape).run(repeats: repeats)
     print(json ? result.json.description : result.description)
   }

@@ -16,7 +16,6 @@ struct FlowerWorker: ParsableCommand {
     ])
 
   static func main() {
-    Blas.chooseKernels()
     Output.bufferByLine()
     do {
       var command = try parseAsRoot()

@@ -13,7 +13,7 @@ enum Ranks {
 
   /// Joins the others; alone, a single process.
   static func join() throws -> any Communicator {
-    if Blas.threads > 1, ProcessInfo.processInfo.environment["OPENBLAS_NUM_THREADS"] == nil { Blas.threads = 1 }
+    Threads.count = ProcessInfo.processInfo.environment["OPENBLAS_NUM_THREADS"].flatMap { Int($0) } ?? 1
     guard MPICommunicator.isLaunched else { return SingleProcess() }
     let communicator = try MPICommunicator()
     mpi = communicator

@@ -96,6 +96,18 @@ extension LaunchTests {
       #expect(try workspace.weights("alone") == workspace.weights("one"))
     }
 
+    /// Also of different numbers on the ranks of one run.
+    @Test func threadsChangeNothing() async throws {
+      let workspace = try Workspace()
+      for (ranks, threads, name) in [(1, 1, "one"), (1, 3, "three"), (2, 2, "two")] {
+        let outcome = try await workspace.train(
+          ranks: ranks, name: name, environment: ["OPENBLAS_NUM_THREADS": String(threads)])
+        #expect(outcome.code == 0, "\(outcome.errors)")
+      }
+      #expect(try workspace.weights("one") == workspace.weights("three"))
+      #expect(try workspace.weights("one") == workspace.weights("two"))
+    }
+
     @Test func oneThreadPerRankUnlessAsked() async throws {
       let workspace = try Workspace()
       for (name, asked, threads) in [("default", nil, 1), ("asked", "2", 2)] {

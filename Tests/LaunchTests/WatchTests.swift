@@ -94,27 +94,6 @@ extension LaunchTests {
       #expect(outcome.errors.contains("the ranks do not agree on the program's file"), "\(outcome.errors)")
     }
 
-    /// The kernel is one that every processor with AVX2 has, and not the one it would choose.
-    @Test func anotherKernelIsSaidWhenARunGoesOn() async throws {
-      let workspace = try Workspace()
-      try await workspace.succeed(ranks: 1)
-      let state = workspace.checkpoint(10) + "/trainer/state.json"
-      let text = String(decoding: try File.contents(of: state), as: UTF8.self)
-      let kernel = try #require(try TrainerState(directory: workspace.checkpoint(10)).blas?.kernel)
-      #expect(text.contains("\"kernel\": \"\(kernel)\""))
-      let same = try await workspace.succeed(ranks: 1, name: "same", more: ["--resume", workspace.checkpoint(10)])
-      #expect(!same.contains("warning: until here"))
-      let other = kernel == "Haswell" ? "Sandybridge" : "Haswell"
-      let outcome = try await workspace.train(
-        ranks: 1, name: "other", more: ["--resume", workspace.checkpoint(10)],
-        environment: ["OPENBLAS_CORETYPE": other])
-      #expect(outcome.code == 0)
-      #expect(
-        outcome.output.contains(
-          "warning: until here the run had the \(kernel) kernel of OpenBLAS with 1 thread, now it has the \(other)"),
-        "\(outcome.output)")
-    }
-
     @Test func savingInTheForegroundGivesTheSameCheckpoints() async throws {
       let workspace = try Workspace()
       try await workspace.succeed(ranks: 2, name: "behind")

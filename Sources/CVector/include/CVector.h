@@ -1,5 +1,7 @@
-// The two vector instructions that Swift's SIMD types do not reach well: fused multiply-add and square root.
+// Vector code that Swift does not reach well: two instructions, and the innermost loop of a matrix product.
 #pragma once
+
+#include <stdbool.h>
 
 typedef float flower_float8 __attribute__((ext_vector_type(8)));
 
@@ -11,3 +13,58 @@ static inline __attribute__((always_inline)) flower_float8 flower_fma8(flower_fl
 static inline __attribute__((always_inline)) flower_float8 flower_sqrt8(flower_float8 a) {
   return __builtin_elementwise_sqrt(a);
 }
+
+/// Asks for the cache line of `address`, which need not be readable.
+static inline __attribute__((always_inline)) void flower_prefetch(const float *address) { __builtin_prefetch(address); }
+
+/// Writes the transpose of 8 x 8 floats; strides are those of rows.
+static inline __attribute__((always_inline)) void flower_transpose8(
+    const float *source, long stride, float *target, long target_stride) {
+  typedef flower_float8 __attribute__((aligned(4))) unaligned;
+  flower_float8 r[8], s[8];
+  for (int i = 0; i < 8; i++) r[i] = *(const unaligned *)(source + i * stride);
+  for (int i = 0; i < 8; i += 2) {
+    s[i] = __builtin_shufflevector(r[i], r[i + 1], 0, 8, 2, 10, 4, 12, 6, 14);
+    s[i + 1] = __builtin_shufflevector(r[i], r[i + 1], 1, 9, 3, 11, 5, 13, 7, 15);
+  }
+  for (int i = 0; i < 8; i += 4) {
+    for (int j = i; j < i + 2; j++) {
+      r[j] = __builtin_shufflevector(s[j], s[j + 2], 0, 1, 8, 9, 4, 5, 12, 13);
+      r[j + 2] = __builtin_shufflevector(s[j], s[j + 2], 2, 3, 10, 11, 6, 7, 14, 15);
+    }
+  }
+  for (int j = 0; j < 4; j++) {
+    *(unaligned *)(target + j * target_stride) = __builtin_shufflevector(r[j], r[j + 4], 0, 1, 2, 3, 8, 9, 10, 11);
+    *(unaligned *)(target + (j + 4) * target_stride) = __builtin_shufflevector(r[j], r[j + 4], 4, 5, 6, 7, 12, 13, 14, 15);
+  }
+}
+
+/// c = alpha · a · b (+ c) for a few rows of c that stay in registers: a is `[rows, depth]` with any strides, b and c are as
+/// wide as the tile.
+///
+/// Every element is one chain of fused multiply-adds from 0 over `depth`, then one with alpha: all tiles give the same bits.
+typedef void flower_tile(
+    long rows, long depth, float alpha, const float *a, long row_stride, long column_stride, const float *b, long b_stride,
+    float *c, long c_stride, bool accumulate);
+
+/// 14 rows of 32 columns; for CPUs with AVX-512.
+flower_tile flower_tile_avx512;
+/// 6 rows of 16 columns; for any CPU, with AVX2 and FMA where the compiler may use them.
+flower_tile flower_tile_portable;
+/// 6 rows of 16 columns; for CPUs with AVX2 and FMA.
+flower_tile flower_tile_avx2;
+
+bool flower_has_avx512(void);
+bool flower_has_avx2(void);
+
+/// Replaces x_0 … x_{count-1} by e^{x - maximum} and returns their sum: 16 running sums, halved in turn.
+///
+/// e^x to 1.1 ulp: x = n ln 2 + r, a polynomial of degree 6 in r, and n added to the exponent. Below -87.3 (where the result
+/// would be denormal) it is 0, above 88.3 it is infinite; NaN stays NaN.
+float flower_exp_row(float *x, float maximum, long count);
+
+/// out = silu(gate) · up, silu(g) = g / (1 + e^-g).
+void flower_silu_gate(const float *gate, const float *up, float *out, long count);
+
+/// Replaces gates and ups by their gradients, given that of `flower_silu_gate`'s output, and writes that output once more.
+void flower_silu_gate_backward(const float *d_out, float *gate, float *up, float *out, long count);

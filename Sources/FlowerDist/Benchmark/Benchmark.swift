@@ -29,14 +29,16 @@ public final class Benchmark {
     prompts = shape.prompts
   }
 
-  /// Runs `warmUp` steps, then `repeats` measured ones, then the machine's ceiling.
+  /// Runs `warmUp` steps, then `repeats` measured ones, each after a measurement of the machine's ceiling.
   public func run(repeats: Int, warmUp: Int = 3) -> BenchmarkResult {
     var titles = TitleForest(rewards.tree)
+    var ceiling = MachineCeiling(threads: Threads.count)
     for _ in 0..<warmUp { titles = runStep() }
     let before = ResidentMemory.now
     var phases: [PhaseClock.Phase: Samples] = [:]
     var steps = Samples()
     for _ in 0..<repeats {
+      ceiling.measure()
       language.clock.reset()
       processorSeconds = 0
       titles = runStep()
@@ -50,14 +52,11 @@ public final class Benchmark {
         shape.configuration, trained: language.transformer.layout.count, grains: 1, ranks: 1,
         rows: titles.forest.rowCount, queries: titles.forest.queryCount, vocabulary: shape.support == .vocabulary),
       peak: ResidentMemory.peak, growth: ResidentMemory.now.flatMap { now in before.map { now - $0 } })
-    let vocabularyRows = titles.readouts.vocabulary.count
     return BenchmarkResult(
       shape: shape, parameters: language.transformer.layout.count, repeats: repeats, rows: titles.forest.rowCount,
       phases: phases, step: steps,
       work: StepWork(shape.configuration, titles.forest, titles.readouts),
-      ceiling: MachineCeiling(
-        shape.configuration, rows: titles.forest.rowCount, readouts: vocabularyRows, repeats: 7),
-      memory: memory)
+      ceiling: ceiling, memory: memory)
   }
 
   /// One step as a grain and the trainer take it; returns its forest.

@@ -6,8 +6,9 @@ public struct BenchmarkResult: CustomStringConvertible {
     var peak: Int?
     var growth: Int?
 
-    /// What the estimate allows: 1.3 times itself for scratch and rounding, 150 MB for the program and its libraries.
-    var limit: Int { estimate.total * 13 / 10 + 150_000_000 }
+    /// What the estimate allows: 1.3 times itself for scratch and rounding, 150 MB for the program and its libraries, and
+    /// what the ceiling is measured with.
+    var limit: Int { estimate.total * 13 / 10 + 150_000_000 + MachineCeiling.bytes }
   }
 
   /// The phases that compute the gradient: forward and backward.
@@ -35,7 +36,7 @@ public struct BenchmarkResult: CustomStringConvertible {
         + " vocabulary \(s.vocabularySize)",
       "step     \(s.examples) examples, prompt \(s.prompt), title \(s.title), 1 target + \(s.trajectories) given,"
         + " \(s.support.rawValue) support",
-      "machine  \(Gemm.threads) thread\(Gemm.threads == 1 ? "" : "s"), OpenBLAS \(Gemm.kernelName)",
+      "machine  \(Threads.count) thread\(Threads.count == 1 ? "" : "s"), \(Tile.best.name) tiles, beside OpenBLAS \(OpenBLAS.kernelName)",
       "",
     ]
     var table = TextTable(header: ["median of \(repeats)", "ms", "GFLOP", "GFLOP/s", "of sgemm"], rows: [])
@@ -44,14 +45,16 @@ public struct BenchmarkResult: CustomStringConvertible {
     }
     table.rows.append(row("forward + backward", step.median, work.total))
     table.rows.append(row("  its fastest", step.minimum, work.total))
-    table.rows.append(row("  in processor time", step.processor, work.total, of: ceiling.step.processor))
+    table.rows.append(row("  in processor time", step.processor, work.total, of: ceiling.processorGigaflops))
     return
       (lines + table.lines + [
         "",
         "tokens        \(NumberText.grouped(Double(rows) / step.median))/s, trajectories "
           + "\(NumberText.short(Double(trajectories) / step.median))/s (forward + backward)",
-        "sgemm         \(ratio(ceiling.step)) in the step's shapes, \(ratio(ceiling.square)) 1024 square",
-        "              (GFLOP/s: median / best / in processor time); copy \(NumberText.fixed(ceiling.copy, decimals: 1)) GB/s",
+        "ceiling       sgemm of \(MachineCeiling.size) square "
+          + [ceiling.gigaflops, ceiling.bestGigaflops, ceiling.processorGigaflops]
+          .map { NumberText.fixed($0, decimals: 0) }.joined(separator: " / ") + " GFLOP/s",
+        "              (median / best / in processor time); copy \(NumberText.fixed(ceiling.bandwidth, decimals: 1)) GB/s",
         "memory        " + memoryText,
       ]).joined(separator: "\n")
   }
@@ -61,13 +64,9 @@ public struct BenchmarkResult: CustomStringConvertible {
       + (operations.map {
         [
           NumberText.fixed($0 / 1e9, decimals: 2), NumberText.fixed(gigaflops($0, seconds), decimals: 0),
-          percent(gigaflops($0, seconds) / (limit ?? ceiling.step.median)),
+          percent(gigaflops($0, seconds) / (limit ?? ceiling.gigaflops)),
         ]
       } ?? ["", "", ""])
-  }
-
-  private func ratio(_ rate: MachineCeiling.Rate) -> String {
-    [rate.median, rate.best, rate.processor].map { NumberText.fixed($0, decimals: 0) }.joined(separator: " / ")
   }
 
   private func percent(_ share: Double) -> String { NumberText.fixed(100 * share, decimals: 0) + " %" }
@@ -91,7 +90,8 @@ public struct BenchmarkResult: CustomStringConvertible {
         "examples": JSON(s.examples), "prompt": JSON(s.prompt), "title": JSON(s.title),
         "trajectories": JSON(s.trajectories), "support": JSON(s.support.rawValue), "rows": JSON(rows),
       ],
-      "threads": JSON(Gemm.threads), "blas": JSON(Gemm.configuration), "blas_kernel": JSON(Gemm.kernelName),
+      "threads": JSON(Threads.count), "tiles": JSON(Tile.best.name), "openblas": JSON(OpenBLAS.configuration),
+      "openblas_kernel": JSON(OpenBLAS.kernelName),
       "repeats": JSON(repeats),
       "phases": .object(
         PhaseClock.Phase.allCases.compactMap { phase in
@@ -100,9 +100,12 @@ public struct BenchmarkResult: CustomStringConvertible {
       "forward_backward": json(step, work.total),
       "tokens_per_second": JSON(Double(rows) / step.median),
       "trajectories_per_second": JSON(Double(trajectories) / step.median),
-      "sgemm_gflops": ["step": json(ceiling.step), "square_1024": json(ceiling.square)],
-      "copy_gb_per_second": JSON(ceiling.copy),
-      "share_of_sgemm": JSON(gigaflops(work.total, step.processor) / ceiling.step.processor),
+      "sgemm_gflops": [
+        "median": JSON(ceiling.gigaflops), "best": JSON(ceiling.bestGigaflops),
+        "processor": JSON(ceiling.processorGigaflops),
+      ],
+      "copy_gb_per_second": JSON(ceiling.bandwidth),
+      "share_of_sgemm": JSON(gigaflops(work.total, step.processor) / ceiling.processorGigaflops),
       "memory": [
         "peak": memory.peak.map { JSON($0) } ?? .null, "growth": memory.growth.map { JSON($0) } ?? .null,
         "estimate": JSON(memory.estimate.total), "limit": JSON(memory.limit),
@@ -116,9 +119,5 @@ public struct BenchmarkResult: CustomStringConvertible {
       "processor_seconds": seconds.processor > 0 ? JSON(seconds.processor) : .null,
       "gflop": operations.map { JSON($0 / 1e9) } ?? .null,
     ]
-  }
-
-  private func json(_ rate: MachineCeiling.Rate) -> JSON {
-    ["median": JSON(rate.median), "best": JSON(rate.best), "processor": JSON(rate.processor)]
   }
 }

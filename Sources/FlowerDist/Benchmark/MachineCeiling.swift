@@ -1,66 +1,43 @@
 /// How fast this machine multiplies matrices and copies memory, here and now.
+///
+/// Measured between the steps that it is compared with, because what a shared machine gives changes within seconds.
 struct MachineCeiling {
-  /// GFLOP/s of a series of products: all of their operations over the sum of their seconds.
-  struct Rate {
-    var median: Double
-    var best: Double
-    /// By the median of the processor time.
-    var processor: Double
+  /// Square matrices of 2048 with OpenBLAS.
+  private(set) var sgemm = Samples()
+  private(set) var copy = Samples()
+  let threads: Int
+
+  static let size = 2048
+  private static let copied = 1 << 24
+  private let a = Self.filled(size * size)
+  private let b = Self.filled(size * size)
+  private let c = Self.filled(size * size)
+  private let source = Self.filled(copied)
+  private let target = Self.filled(copied)
+
+  /// Memory that the measurement takes.
+  static let bytes = 4 * (3 * size * size + 2 * copied)
+
+  init(threads: Int) {
+    self.threads = threads
+    // Wakes the library up.
+    OpenBLAS.multiply(256, a.base, b.base, to: c.base, threads: threads)
   }
 
-  /// The products of one layer and of the LM head, forward and backward, in the step's own shapes.
-  var step: Rate
-  /// Square matrices of 1024.
-  var square: Rate
+  mutating func measure() {
+    sgemm.measure { OpenBLAS.multiply(Self.size, a.base, b.base, to: c.base, threads: threads) }
+    copy.measure { target.base.update(from: source.base, count: Self.copied) }
+  }
+
+  private static let operations = 2 * Double(size) * Double(size) * Double(size)
+
+  /// GFLOP/s of sgemm by the median on the wall, and by that of the processor time.
+  var gigaflops: Double { Self.operations / sgemm.median / 1e9 }
+  var processorGigaflops: Double { Self.operations / sgemm.processor / 1e9 }
+  var bestGigaflops: Double { Self.operations / sgemm.minimum / 1e9 }
+
   /// GB/s, read and written bytes together.
-  var copy: Double
-
-  init(_ c: ModelConfiguration, rows: Int, readouts: Int, repeats: Int) {
-    let linears = [
-      (c.hiddenSize, 2 * c.kvDim), (c.hiddenSize, c.queryDim), (c.queryDim, c.hiddenSize),
-      (c.hiddenSize, 2 * c.intermediateSize), (c.intermediateSize, c.hiddenSize),
-    ]
-    var shapes: [(rows: Int, input: Int, output: Int)] = []
-    for (input, output) in linears { shapes.append((rows, input, output)) }
-    if readouts > 0 { shapes.append((readouts, c.hiddenSize, c.vocabularySize)) }
-    step = Self.rate(shapes, repeats: repeats)
-    square = Self.rate([(1024, 1024, 1024)], repeats: repeats)
-    copy = Self.copyBandwidth(repeats: repeats)
-  }
-
-  /// A linear layer's product and its two gradients.
-  private static func rate(_ shapes: [(rows: Int, input: Int, output: Int)], repeats: Int) -> Rate {
-    var operations = 0.0
-    var (median, best, processor) = (0.0, 0.0, 0.0)
-    for (rows, input, output) in shapes {
-      let x = filled(rows * input)
-      let w = filled(input * output)
-      let y = filled(rows * output)
-      let products = [
-        { Gemm.linear(x.base, weight: w.base, rows: rows, input: input, output: output, to: y.base) },
-        { Gemm.linearInputGradient(y.base, weight: w.base, rows: rows, input: input, output: output, to: x.base) },
-        { Gemm.linearWeightGradient(y.base, x: x.base, rows: rows, input: input, output: output, to: w.base) },
-      ]
-      for product in products {
-        // Zeros, so that repeated accumulation cannot overflow.
-        let seconds = Samples(repeats: repeats, product)
-        operations += 2 * Double(rows) * Double(input) * Double(output)
-        median += seconds.median
-        best += seconds.minimum
-        processor += seconds.processor
-      }
-    }
-    return Rate(
-      median: operations / median / 1e9, best: operations / best / 1e9, processor: operations / processor / 1e9)
-  }
-
-  private static func copyBandwidth(repeats: Int) -> Double {
-    let count = 1 << 25
-    let source = filled(count)
-    let target = filled(count)
-    let seconds = Samples(repeats: repeats) { target.base.update(from: source.base, count: count) }
-    return 2 * 4 * Double(count) / seconds.median / 1e9
-  }
+  var bandwidth: Double { 2 * 4 * Double(Self.copied) / copy.median / 1e9 }
 
   /// Zeros that are in memory: pages that nobody has written share one.
   private static func filled(_ count: Int) -> FloatArena {

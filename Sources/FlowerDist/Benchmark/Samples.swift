@@ -5,15 +5,11 @@ struct Samples {
 
   init() {}
 
-  /// Times `body` after one run that is not counted.
-  init(repeats: Int, _ body: () -> Void) {
-    let clock = ContinuousClock()
-    body()
-    for _ in 0..<repeats {
-      let start = ProcessorTime.now
-      let seconds = clock.measure(body).seconds
-      add(wall: seconds, busy: ProcessorTime.now - start)
-    }
+  /// Times `body` once.
+  mutating func measure(_ body: () -> Void) {
+    let start = ProcessorTime.now
+    let seconds = ContinuousClock().measure(body).seconds
+    add(wall: seconds, busy: ProcessorTime.now - start)
   }
 
   mutating func add(wall seconds: Double, busy processor: Double = 0) {

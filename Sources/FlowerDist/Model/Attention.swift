@@ -1,173 +1,283 @@
 import Foundation
 
-/// Attention of a forest: tiles of consecutive rows against their trunk as matrix products, then each row's own branch.
+/// Attention of a forest: strips of query rows against their trunk as matrix products, then each row's own branch.
 ///
-/// A tile is at most 64 rows with one trunk, so a tile's scores stay in the cache. Rows of a branch see few rows of it
-/// (a title is short), so these are visited one by one.
-struct Attention {
+/// A strip is as many rows as a ``Tile`` has, so its scores stay in the nearest cache, and it computes only the keys that one
+/// of its rows sees. Rows of a branch see few rows of it (a title is short), so these are visited one by one.
+///
+/// One thread computes a trunk and one head of keys and values, with all queries of them: gradients need no other's.
+struct Attention: @unchecked Sendable {
   let configuration: ModelConfiguration
+  let forest: Forest
+  /// The row of each query.
+  let rows: ArraySlice<Int32>
+  /// `[queries, queryDim]` after RoPE.
+  let query: FloatPointer
+  /// `[rows, 2 · kvDim]`: keys after RoPE, then values.
+  let keyValue: FloatPointer
+  /// `[queries, queryDim]`: what ``forward()`` writes and ``backward(dOut:dQuery:dKeyValue:)`` reads.
+  let out: MutableFloatPointer
+  /// `[queries, heads]`, log Σ exp of the scaled scores: likewise.
+  let logSum: MutableFloatPointer
 
-  /// Queries that are computed together: `queries` indexes the list of query rows.
-  private struct Tile {
-    var queries: Range<Int>
-    var trunkStart: Int
-    /// The most trunk rows that any of its rows sees.
-    var trunkCount: Int
+  /// A trunk and the queries that see it.
+  private struct Trunk {
+    var start: Int
+    /// The most of its rows that one of the queries sees.
+    var count = 0
+    /// Neighbours in the list of queries.
+    var runs: [Range<Int>] = []
   }
 
-  private static let tileRows = 64
-
-  private func forEachTile(_ forest: Forest, _ rows: ArraySlice<Int32>, _ body: (Tile) -> Void) {
-    var start = rows.startIndex
-    while start < rows.endIndex {
-      let trunk = forest.trunkStart[Int(rows[start])]
-      var end = start
-      var longest: Int32 = 0
-      while end < rows.endIndex, end - start < Self.tileRows, forest.trunkStart[Int(rows[end])] == trunk {
-        longest = max(longest, forest.trunkCount[Int(rows[end])])
+  /// In the order of their first queries. O(queries).
+  private var trunks: [Trunk] {
+    var result: [Trunk] = []
+    var indexOfStart: [Int32: Int] = [:]
+    var first = rows.startIndex
+    while first < rows.endIndex {
+      let start = forest.trunkStart[Int(rows[first])]
+      let index = indexOfStart[start] ?? result.count
+      if index == result.count {
+        indexOfStart[start] = index
+        result.append(Trunk(start: Int(start)))
+      }
+      var end = first
+      while end < rows.endIndex, forest.trunkStart[Int(rows[end])] == start {
+        result[index].count = max(result[index].count, visible(end))
         end += 1
       }
-      body(Tile(queries: start..<end, trunkStart: Int(trunk), trunkCount: Int(longest)))
-      start = end
+      result[index].runs.append(first..<end)
+      first = end
+    }
+    return result
+  }
+
+  /// Trunk rows that a query sees.
+  @inline(__always) private func visible(_ query: Int) -> Int { Int(forest.trunkCount[Int(rows[query])]) }
+
+  /// The rows of its branch that a query sees.
+  @inline(__always) private func path(_ query: Int) -> Range<Int> {
+    let row = Int(rows[query])
+    return forest.pathStart[row]..<forest.pathStart[row + 1]
+  }
+
+  private var headDim: Int { configuration.headDim }
+  private var queryDim: Int { configuration.queryDim }
+  private var keyValueStride: Int { 2 * configuration.kvDim }
+  private var scale: Float { 1 / Float(headDim).squareRoot() }
+  private var tile: Tile { .best }
+
+  /// Calls `body` for each trunk and head of keys and values with the heads that query it.
+  private func forEachUnit(_ body: @Sendable (Trunk, _ keyValueHead: Int, _ heads: Range<Int>) -> Void) {
+    let trunks = trunks
+    let (kvHeads, group) = (configuration.kvHeads, configuration.heads / configuration.kvHeads)
+    Threads.perform(trunks.count * kvHeads) { unit in
+      let head = unit % kvHeads
+      body(trunks[unit / kvHeads], head, head * group..<(head + 1) * group)
     }
   }
 
-  private var scale: Float { 1 / Float(configuration.headDim).squareRoot() }
+  // MARK: Forward
 
-  /// `rows[i]` is the row of query i; `query`, `out` and `logSum` are indexed by i, `keyValue` by row.
-  ///
-  /// - Parameters:
-  ///   - query: `[queries, queryDim]` after RoPE.
-  ///   - keyValue: `[rows, 2 · kvDim]`, keys after RoPE, then values.
-  ///   - out: `[queries, queryDim]`.
-  ///   - logSum: `[queries, heads]`, log Σ exp of the scaled scores.
-  func forward(
-    _ forest: Forest, rows: ArraySlice<Int32>, query: FloatPointer, keyValue: FloatPointer, out: MutableFloatPointer,
-    logSum: MutableFloatPointer, scratch: AttentionScratch
-  ) {
-    let c = configuration
-    let d = c.headDim
-    let kvStride = 2 * c.kvDim
-    let group = c.heads / c.kvHeads
-    forEachTile(forest, rows) { tile in
-      let m = tile.queries.count
-      let n = tile.trunkCount
-      scratch.reserve(scores: m * n, path: longestPath(forest, rows, tile))
-      let scores = scratch.scores.base
-      let path = scratch.path.base
-      for head in 0..<c.heads {
-        let keys = keyValue + (head / group) * d
-        let values = keys + c.kvDim
-        let q = query + tile.queries.lowerBound * c.queryDim + head * d
-        let o = out + tile.queries.lowerBound * c.queryDim + head * d
-        Gemm.multiply(
-          m, n, d, alpha: scale, q, lda: c.queryDim, keys + tile.trunkStart * kvStride, ldb: kvStride, transposeB: true,
-          scores, ldc: n)
-        // The trunk's share of each softmax; the branch's share follows once the trunk's product is done.
-        for i in 0..<m {
-          let index = tile.queries.lowerBound + i
-          let row = Int(rows[index])
-          let visible = Int(forest.trunkCount[row])
-          let line = scores + i * n
-          let span = forest.pathStart[row]..<forest.pathStart[row + 1]
-          var maximum = Kernels.maximum(line, count: visible)
-          for (j, p) in span.enumerated() {
-            let s = scale * dot(q + i * c.queryDim, keys + Int(forest.pathRows[p]) * kvStride, d)
-            path[j] = s
-            if s > maximum { maximum = s }
-          }
-          var sum = Kernels.expRow(line, maximum: maximum, count: visible)
-          for k in visible..<n { line[k] = 0 }
-          for j in 0..<span.count { sum += exp1(path[j] - maximum) }
-          Kernels.scale(line, by: 1 / sum, count: visible)
-          logSum[index * c.heads + head] = maximum + Float(log(Double(sum)))
-        }
-        Gemm.multiply(
-          m, d, n, scores, lda: n, values + tile.trunkStart * kvStride, ldb: kvStride, o, ldc: c.queryDim)
-        for i in 0..<m {
-          let index = tile.queries.lowerBound + i
-          let row = Int(rows[index])
-          for p in forest.pathStart[row]..<forest.pathStart[row + 1] {
-            let other = Int(forest.pathRows[p]) * kvStride
-            let s = scale * dot(q + i * c.queryDim, keys + other, d)
-            axpy(exp1(s - logSum[index * c.heads + head]), values + other, o + i * c.queryDim, d)
+  /// Writes ``out`` and ``logSum``.
+  func forward() {
+    forEachUnit { trunk, keyValueHead, heads in
+      let (d, width) = (headDim, tile.padded(trunk.count))
+      let keySize = PackedMatrix.size(terms: d, columns: trunk.count)
+      let valueSize = PackedMatrix.size(terms: trunk.count, columns: d)
+      withFloats(keySize + valueSize + tile.rows * width) { scratch in
+        let keys = keyValue + keyValueHead * d
+        let values = keys + configuration.kvDim
+        let trunkKeys = PackedMatrix(
+          keys + trunk.start * keyValueStride, ldb: keyValueStride, transposed: true, terms: d, columns: trunk.count,
+          in: scratch)
+        let trunkValues = PackedMatrix(
+          values + trunk.start * keyValueStride, ldb: keyValueStride, transposed: false, terms: trunk.count, columns: d,
+          in: scratch + keySize)
+        let scores = scratch + keySize + valueSize
+        for head in heads {
+          for run in trunk.runs {
+            for first in stride(from: run.lowerBound, to: run.upperBound, by: tile.rows) {
+              let strip = first..<min(first + tile.rows, run.upperBound)
+              let seen = strip.reduce(0) { max($0, visible($1)) }
+              trunkKeys.multiply(
+                rows: strip.count, terms: 0..<d, columns: tile.padded(seen), alpha: scale,
+                query + first * queryDim + head * d, strides: (queryDim, 1), to: scores, ldc: width, accumulate: false)
+              softmax(strip, head, scores, width: width, seen: seen, keys)
+              let target = out + first * queryDim + head * d
+              trunkValues.multiply(
+                rows: strip.count, terms: 0..<seen, columns: d, alpha: 1, scores, strides: (width, 1), to: target,
+                ldc: queryDim, accumulate: false)
+              for index in strip {
+                for entry in path(index) {
+                  let other = Int(forest.pathRows[entry]) * keyValueStride
+                  let score = scale * dot(query + index * queryDim + head * d, keys + other, d)
+                  axpy(
+                    exp1(score - logSum[index * configuration.heads + head]), values + other,
+                    out + index * queryDim + head * d, d)
+                }
+              }
+            }
           }
         }
       }
     }
   }
 
-  /// Writes the gradient of the queries and adds those of keys and values.
+  /// Turns scores of a strip into the trunk's share of the softmax, and keeps the log-sums over trunk and branch.
+  @inline(__always)
+  private func softmax(
+    _ strip: Range<Int>, _ head: Int, _ scores: MutableFloatPointer, width: Int, seen: Int, _ keys: FloatPointer
+  ) {
+    for index in strip {
+      let line = scores + (index - strip.lowerBound) * width
+      let count = visible(index)
+      let q = query + index * queryDim + head * headDim
+      var maximum = Kernels.maximum(line, count: count)
+      for entry in path(index) {
+        maximum = max(maximum, scale * dot(q, keys + Int(forest.pathRows[entry]) * keyValueStride, headDim))
+      }
+      var sum = Kernels.expRow(line, maximum: maximum, count: count)
+      for entry in path(index) {
+        sum += exp1(scale * dot(q, keys + Int(forest.pathRows[entry]) * keyValueStride, headDim) - maximum)
+      }
+      Kernels.scale(line, by: 1 / sum, count: count)
+      (line + count).update(repeating: 0, count: seen - count)
+      logSum[index * configuration.heads + head] = maximum + Float(log(Double(sum)))
+    }
+  }
+
+  // MARK: Backward
+
+  /// Queries whose probabilities are kept together, a multiple of the rows of every ``Tile``: sums over queries are the same
+  /// bits on every CPU.
+  private static let together = 84
+
+  /// Writes the gradient of the queries, `[queries, queryDim]`, and adds those of keys and values, `[rows, 2 · kvDim]`.
   ///
   /// The probabilities are computed again from the kept log-sums; with D_i = Σ dO∘O: dS = P∘(dP − D), dP = dO·Vᵀ
   /// (Dao et al. 2022, FlashAttention, section 3).
-  func backward(
-    _ forest: Forest, rows: ArraySlice<Int32>, query: FloatPointer, keyValue: FloatPointer, out: FloatPointer,
-    logSum: FloatPointer, dOut: FloatPointer, dQuery: MutableFloatPointer, dKeyValue: MutableFloatPointer,
-    scratch: AttentionScratch
-  ) {
-    let c = configuration
-    let d = c.headDim
-    let kvStride = 2 * c.kvDim
-    let group = c.heads / c.kvHeads
-    forEachTile(forest, rows) { tile in
-      let m = tile.queries.count
-      let n = tile.trunkCount
-      scratch.reserve(scores: m * n, path: 0)
-      let probabilities = scratch.scores.base
-      let dScores = scratch.dScores.base
-      let first = tile.queries.lowerBound * c.queryDim
-      for head in 0..<c.heads {
-        let column = (head / group) * d
-        let keys = keyValue + column
-        let values = keys + c.kvDim
-        let dKeys = dKeyValue + column
-        let dValues = dKeys + c.kvDim
-        let trunk = tile.trunkStart * kvStride
-        let q = query + first + head * d
-        let g = dOut + first + head * d
-        let dq = dQuery + first + head * d
-        Gemm.multiply(
-          m, n, d, alpha: scale, q, lda: c.queryDim, keys + trunk, ldb: kvStride, transposeB: true, probabilities,
-          ldc: n)
-        Gemm.multiply(
-          m, n, d, g, lda: c.queryDim, values + trunk, ldb: kvStride, transposeB: true, dScores, ldc: n)
-        for i in 0..<m {
-          let index = tile.queries.lowerBound + i
-          let visible = Int(forest.trunkCount[Int(rows[index])])
-          let p = probabilities + i * n
-          let ds = dScores + i * n
-          _ = Kernels.expRow(p, maximum: logSum[index * c.heads + head], count: visible)
-          let delta = dot(g + i * c.queryDim, out + first + head * d + i * c.queryDim, d)
-          scoreGradient(p, ds, delta: delta, count: visible)
-          for k in visible..<n {
-            p[k] = 0
-            ds[k] = 0
-          }
-        }
-        Gemm.multiply(
-          n, d, m, probabilities, lda: n, transposeA: true, g, ldb: c.queryDim, beta: 1, dValues + trunk, ldc: kvStride)
-        Gemm.multiply(m, d, n, dScores, lda: n, keys + trunk, ldb: kvStride, dq, ldc: c.queryDim)
-        Gemm.multiply(
-          n, d, m, dScores, lda: n, transposeA: true, q, ldb: c.queryDim, beta: 1, dKeys + trunk, ldc: kvStride)
-        for i in 0..<m {
-          let index = tile.queries.lowerBound + i
-          let row = Int(rows[index])
-          let span = forest.pathStart[row]..<forest.pathStart[row + 1]
-          if span.isEmpty { continue }
-          let qi = q + i * c.queryDim
-          let gi = g + i * c.queryDim
-          let delta = dot(gi, out + first + head * d + i * c.queryDim, d)
-          for entry in span {
-            let other = Int(forest.pathRows[entry]) * kvStride
-            let p = exp1(scale * dot(qi, keys + other, d) - logSum[index * c.heads + head])
-            let ds = p * (dot(gi, values + other, d) - delta) * scale
-            axpy(ds, keys + other, dq + i * c.queryDim, d)
-            axpy(ds, qi, dKeys + other, d)
-            axpy(p, gi, dValues + other, d)
+  func backward(dOut: FloatPointer, dQuery: MutableFloatPointer, dKeyValue: MutableFloatPointer) {
+    let pass = Backward(dOut: dOut, dQuery: dQuery, dKeyValue: dKeyValue)
+    forEachUnit { trunk, keyValueHead, heads in
+      let (d, together) = (headDim, Self.together)
+      let width = tile.padded(trunk.count)
+      let across = PackedMatrix.size(terms: d, columns: trunk.count)
+      let along = PackedMatrix.size(terms: trunk.count, columns: d)
+      withFloats(2 * across + along + 2 * together * width + 2 * PackedMatrix.size(terms: together, columns: d)) { scratch in
+        let keys = keyValue + keyValueHead * d + trunk.start * keyValueStride
+        let values = keys + configuration.kvDim
+        let packed = Packed(
+          keysAcross: PackedMatrix(
+            keys, ldb: keyValueStride, transposed: true, terms: d, columns: trunk.count, in: scratch),
+          valuesAcross: PackedMatrix(
+            values, ldb: keyValueStride, transposed: true, terms: d, columns: trunk.count, in: scratch + across),
+          keys: PackedMatrix(
+            keys, ldb: keyValueStride, transposed: false, terms: trunk.count, columns: d, in: scratch + 2 * across),
+          probabilities: scratch + 2 * across + along, width: width)
+        let rest = packed.probabilities + 2 * together * width
+        for head in heads {
+          for run in trunk.runs {
+            for first in stride(from: run.lowerBound, to: run.upperBound, by: together) {
+              let queries = first..<min(first + together, run.upperBound)
+              backward(queries, trunk, keyValueHead, head, packed, rest, pass)
+              for index in queries { backwardBranch(index, keyValueHead, head, pass) }
+            }
           }
         }
       }
+    }
+  }
+
+  private struct Backward: @unchecked Sendable {
+    let dOut: FloatPointer
+    let dQuery: MutableFloatPointer
+    let dKeyValue: MutableFloatPointer
+  }
+
+  /// A trunk's keys and values as the right sides of products, and room for ``together`` rows of probabilities and after
+  /// them of their scores' gradients.
+  private struct Packed {
+    let keysAcross: PackedMatrix
+    let valuesAcross: PackedMatrix
+    let keys: PackedMatrix
+    let probabilities: MutableFloatPointer
+    let width: Int
+    var dScores: MutableFloatPointer { probabilities + Attention.together * width }
+  }
+
+  /// Queries against their trunk.
+  private func backward(
+    _ queries: Range<Int>, _ trunk: Trunk, _ keyValueHead: Int, _ head: Int, _ packed: Packed,
+    _ scratch: MutableFloatPointer, _ pass: Backward
+  ) {
+    let d = headDim
+    let (p, ds, width) = (packed.probabilities, packed.dScores, packed.width)
+    let first = queries.lowerBound
+    let seenByAny = queries.reduce(0) { max($0, visible($1)) }
+    func column(_ index: Int) -> Int { index * queryDim + head * d }
+    for start in stride(from: first, to: queries.upperBound, by: tile.rows) {
+      let strip = start..<min(start + tile.rows, queries.upperBound)
+      let seen = strip.reduce(0) { max($0, visible($1)) }
+      let line = (start - first) * width
+      packed.keysAcross.multiply(
+        rows: strip.count, terms: 0..<d, columns: tile.padded(seen), alpha: scale, query + column(start),
+        strides: (queryDim, 1), to: p + line, ldc: width, accumulate: false)
+      packed.valuesAcross.multiply(
+        rows: strip.count, terms: 0..<d, columns: tile.padded(seen), alpha: 1, pass.dOut + column(start),
+        strides: (queryDim, 1), to: ds + line, ldc: width, accumulate: false)
+      for index in strip {
+        let count = visible(index)
+        let line = (index - first) * width
+        let delta = dot(pass.dOut + column(index), out + column(index), d)
+        _ = Kernels.expRow(p + line, maximum: logSum[index * configuration.heads + head], count: count)
+        scoreGradient(p + line, ds + line, delta: delta, count: count)
+        (p + line + count).update(repeating: 0, count: seenByAny - count)
+        (ds + line + count).update(repeating: 0, count: seenByAny - count)
+      }
+      packed.keys.multiply(
+        rows: strip.count, terms: 0..<seen, columns: d, alpha: 1, ds + line, strides: (width, 1),
+        to: pass.dQuery + column(start), ldc: queryDim, accumulate: false)
+    }
+    let size = PackedMatrix.size(terms: Self.together, columns: d)
+    let dOut = PackedMatrix(
+      pass.dOut + column(first), ldb: queryDim, transposed: false, terms: queries.count, columns: d, in: scratch)
+    let query = PackedMatrix(
+      query + column(first), ldb: queryDim, transposed: false, terms: queries.count, columns: d, in: scratch + size)
+    let dKeys = pass.dKeyValue + trunk.start * keyValueStride + keyValueHead * d
+    var reader = 0
+    for key in stride(from: 0, to: seenByAny, by: tile.rows) {
+      let count = min(tile.rows, seenByAny - key)
+      // The first query that sees any of these keys; zeros of later ones that do not add nothing.
+      while visible(first + reader) <= key { reader += 1 }
+      let line = reader * width + key
+      dOut.multiply(
+        rows: count, terms: reader..<queries.count, columns: d, alpha: 1, p + line, strides: (1, width),
+        to: dKeys + key * keyValueStride + configuration.kvDim, ldc: keyValueStride, accumulate: true)
+      query.multiply(
+        rows: count, terms: reader..<queries.count, columns: d, alpha: 1, ds + line, strides: (1, width),
+        to: dKeys + key * keyValueStride, ldc: keyValueStride, accumulate: true)
+    }
+  }
+
+  /// A query against the rows of its branch.
+  private func backwardBranch(_ index: Int, _ keyValueHead: Int, _ head: Int, _ pass: Backward) {
+    let span = path(index)
+    if span.isEmpty { return }
+    let d = headDim
+    let column = index * queryDim + head * d
+    let keys = keyValue + keyValueHead * d
+    let dKeys = pass.dKeyValue + keyValueHead * d
+    let (q, g) = (query + column, pass.dOut + column)
+    let delta = dot(g, out + column, d)
+    for entry in span {
+      let key = Int(forest.pathRows[entry]) * keyValueStride
+      let value = key + configuration.kvDim
+      let p = exp1(scale * dot(q, keys + key, d) - logSum[index * configuration.heads + head])
+      let ds = p * (dot(g, keys + value, d) - delta) * scale
+      axpy(ds, keys + key, pass.dQuery + column, d)
+      axpy(ds, q, dKeys + key, d)
+      axpy(p, g, dKeys + value, d)
     }
   }
 
@@ -187,22 +297,9 @@ struct Attention {
     }
   }
 
-  private func longestPath(_ forest: Forest, _ rows: ArraySlice<Int32>, _ tile: Tile) -> Int {
-    tile.queries.reduce(0) { max($0, forest.pathStart[Int(rows[$1]) + 1] - forest.pathStart[Int(rows[$1])]) }
-  }
-}
-
-/// Scores of one tile and one head; grows to the largest tile seen and stays.
-final class AttentionScratch {
-  private(set) var scores = FloatArena(count: 0)
-  private(set) var dScores = FloatArena(count: 0)
-  private(set) var path = FloatArena(count: 0)
-
-  func reserve(scores count: Int, path length: Int) {
-    if scores.count < count {
-      scores = FloatArena(count: count)
-      dScores = FloatArena(count: count)
+  private func withFloats(_ count: Int, _ body: (MutableFloatPointer) -> Void) {
+    withUnsafeTemporaryAllocation(byteCount: 4 * count, alignment: 64) {
+      body($0.baseAddress!.assumingMemoryBound(to: Float.self))
     }
-    if path.count < length { path = FloatArena(count: max(length, 128)) }
   }
 }

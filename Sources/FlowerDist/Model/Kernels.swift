@@ -157,18 +157,7 @@ enum Kernels {
   static func siluGate(_ gateUp: FloatPointer, out: MutableFloatPointer, rows: Int, width: Int) {
     for row in 0..<rows {
       let gate = gateUp + row * 2 * width
-      let up = gate + width
-      let target = out + row * width
-      var i = 0
-      while i &+ 8 <= width {
-        let g = load8(gate, i)
-        store8(g / (1 + exp8(-g)) * load8(up, i), target, i)
-        i &+= 8
-      }
-      while i < width {
-        target[i] = gate[i] / (1 + exp1(-gate[i])) * up[i]
-        i &+= 1
-      }
+      flower_silu_gate(gate, gate + width, out + row * width, width)
     }
   }
 
@@ -179,31 +168,7 @@ enum Kernels {
   ) {
     for row in 0..<rows {
       let gate = gateUp + row * 2 * width
-      let up = gate + width
-      let d = dActivation + row * width
-      let a = activation + row * width
-      var i = 0
-      while i &+ 8 <= width {
-        let g = load8(gate, i)
-        let u = load8(up, i)
-        let di = load8(d, i)
-        let sigmoid = 1 / (1 + exp8(-g))
-        let silu = g * sigmoid
-        store8(silu * u, a, i)
-        store8(di * silu, up, i)
-        store8(di * u * fma8(silu, 1 - sigmoid, sigmoid), gate, i)
-        i &+= 8
-      }
-      while i < width {
-        let g = gate[i]
-        let u = up[i]
-        let sigmoid = 1 / (1 + exp1(-g))
-        let silu = g * sigmoid
-        a[i] = silu * u
-        up[i] = d[i] * silu
-        gate[i] = d[i] * u * (silu * (1 - sigmoid) + sigmoid)
-        i &+= 1
-      }
+      flower_silu_gate_backward(dActivation + row * width, gate, gate + width, activation + row * width, width)
     }
   }
 
@@ -219,23 +184,7 @@ enum Kernels {
 
   /// Replaces x_0…x_{count-1} by e^{x - maximum} and returns their sum.
   @inline(__always) static func expRow(_ x: MutableFloatPointer, maximum: Float, count: Int) -> Float {
-    let m = Float8(repeating: maximum)
-    var sums = Float8.zero
-    var i = 0
-    while i &+ 8 <= count {
-      let e = exp8(load8(x, i) - m)
-      sums += e
-      store8(e, x, i)
-      i &+= 8
-    }
-    var sum = sum8(sums)
-    while i < count {
-      let e = exp1(x[i] - maximum)
-      sum += e
-      x[i] = e
-      i &+= 1
-    }
-    return sum
+    flower_exp_row(x, maximum, count)
   }
 
   /// The largest of x_0…x_{count-1}; -∞ when there is none.

@@ -62,10 +62,8 @@ extension Transformer {
     addWeightGradient(p.o, layer, dOut, x: a.attended(layer), rows: queries, to: gradient)
     inputGradient(p.o, layer, dOut, rows: queries, to: s.dAttended.base)
     s.dKeyValue.base.update(repeating: 0, count: all * kv)
-    attention.backward(
-      forest, rows: rows[...], query: a.query(layer), keyValue: a.keyValue(layer), out: a.attended(layer),
-      logSum: a.logSum(layer), dOut: s.dAttended.base, dQuery: s.dQuery.base, dKeyValue: s.dKeyValue.base,
-      scratch: attentionScratch)
+    attention(forest, a, layer, rows[...]).backward(
+      dOut: s.dAttended.base, dQuery: s.dQuery.base, dKeyValue: s.dKeyValue.base)
     rotate(s.dQuery.base, stride: c.queryDim, heads: c.heads, rows.map { forest.positions[Int($0)] }, inverse: true)
     rotate(s.dKeyValue.base, stride: kv, heads: c.kvHeads, forest.positions, inverse: true)
     if let norms = p.headNorms {

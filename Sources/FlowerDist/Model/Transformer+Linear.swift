@@ -15,7 +15,7 @@ extension Transformer {
       Gemm.linear(x, weight: part.a, rows: rows, input: linear.input, output: part.rank, to: u)
       Gemm.multiply(
         rows, part.width, part.rank, alpha: part.scale, u, lda: part.rank, part.b, ldb: part.rank, transposeB: true,
-        beta: 1, y + part.column, ldc: linear.output)
+        accumulate: true, y + part.column, ldc: linear.output)
     }
   }
 
@@ -30,7 +30,7 @@ extension Transformer {
     forEachAdapted(linear, layer) { part in
       let v = outputGradient(part, linear, dy, rows: rows)
       Gemm.multiply(
-        rows, linear.input, part.rank, v, lda: part.rank, part.a, ldb: linear.input, beta: 1, dx, ldc: linear.input)
+        rows, linear.input, part.rank, v, lda: part.rank, part.a, ldb: linear.input, accumulate: true, dx, ldc: linear.input)
     }
   }
 
@@ -54,7 +54,7 @@ extension Transformer {
       Gemm.linear(x, weight: part.a, rows: rows, input: linear.input, output: part.rank, to: u)
       Gemm.multiply(
         part.width, part.rank, rows, alpha: part.scale, dy + part.column, lda: linear.output, transposeA: true, u,
-        ldb: part.rank, beta: 1, gradient.base + part.slot.b, ldc: part.rank)
+        ldb: part.rank, accumulate: true, gradient.base + part.slot.b, ldc: part.rank)
     }
   }
 

@@ -12,8 +12,6 @@ public final class Transformer {
   /// ``weightsDigest()``, computed once: for weights that stay as they are.
   lazy var frozenDigest = weightsDigest()
 
-  let attention: Attention
-  let attentionScratch = AttentionScratch()
   let lowRank = LowRankScratch()
   private let rotary: RotaryTable
   private var gradients: BackwardScratch?
@@ -24,7 +22,6 @@ public final class Transformer {
     layout = ParameterLayout(configuration)
     self.weights = weights ?? FloatArena(count: layout.count)
     precondition(self.weights.count == layout.count, "an arena of another size than the layout")
-    attention = Attention(configuration: configuration)
     rotary = RotaryTable(
       headDim: configuration.headDim, theta: configuration.ropeTheta, scaling: configuration.ropeScaling)
   }
@@ -163,14 +160,18 @@ public final class Transformer {
         raw: a.rawQuery(layer) + first * c.queryDim, inverse: a.queryInverse(layer) + first * c.heads, rows: count)
     }
     rotate(q, stride: c.queryDim, heads: c.heads, queries.map { forest.positions[Int(rows[$0])] }, inverse: false)
-    attention.forward(
-      forest, rows: rows[queries], query: a.query(layer), keyValue: a.keyValue(layer), out: a.attended(layer),
-      logSum: a.logSum(layer), scratch: attentionScratch)
+    attention(forest, a, layer, rows[queries]).forward()
     forward(p.o, layer, a.attended(layer) + first * c.queryDim, rows: count, to: middle, accumulate: true)
     Kernels.rmsNorm(
       middle, weight: w + p.postNorm, epsilon: Float(c.rmsNormEps), out: gathered,
       inverse: a.middleInverse(layer) + first, rows: count, width: h)
     forward(p.gateUp, layer, gathered, rows: count, to: a.gateUp(layer) + first * 2 * c.intermediateSize)
+  }
+
+  func attention(_ forest: Forest, _ a: Activations, _ layer: Int, _ rows: ArraySlice<Int32>) -> Attention {
+    Attention(
+      configuration: configuration, forest: forest, rows: rows, query: a.query(layer), keyValue: a.keyValue(layer),
+      out: a.attended(layer), logSum: a.logSum(layer))
   }
 
   /// Copies `rows` of a matrix as wide as the residual stream.

@@ -45,7 +45,7 @@ struct Environment {
         "ranks",
         "\(communicator.size) on \(shown.joined(separator: ", "))\(hosts.count > 4 ? " and \(hosts.count - 4) more" : "")"
       ),
-      ("threads", "\(Gemm.threads) per rank, OpenBLAS \(Gemm.kernelName), \(cores) cores on \(communicator.hosts[0])"),
+      ("threads", "\(Threads.count) per rank, \(Tile.best.name), \(cores) cores on \(communicator.hosts[0])"),
     ]
   }
 
@@ -54,11 +54,11 @@ struct Environment {
     ranksByHost.compactMap { host, ranks in
       let allowed = communicator.hosts.indices.filter { communicator.hosts[$0] == host }.map { coresByRank[$0] }
       // Ranks that are bound have cores of their own; others share what each of them sees.
-      let bound = allowed.max()! <= Gemm.threads
+      let bound = allowed.max()! <= Threads.count
       let available = bound ? allowed.reduce(0, +) : allowed.max()!
-      if ranks * Gemm.threads <= available { return nil }
+      if ranks * Threads.count <= available { return nil }
       return
-        "warning: \(ranks) ranks x \(Gemm.threads) threads on \(available) cores of \(host): they will wait for each other"
+        "warning: \(ranks) ranks x \(Threads.count) threads on \(available) cores of \(host): they will wait for each other"
     }
   }
 
@@ -75,7 +75,7 @@ struct Environment {
       "git_revision": variables["FLOWER_GIT_REVISION"].map { JSON($0) } ?? .null,
       "git_dirty": variables["FLOWER_GIT_DIRTY"].map { JSON($0 == "1") } ?? .null,
       "version": JSON(flowerVersion), "cpu": JSON(Self.cpu), "cores": JSON(cores),
-      "blas": JSON(Gemm.configuration), "blas_kernel": JSON(Gemm.kernelName), "threads_per_rank": JSON(Gemm.threads),
+      "tiles": JSON(Tile.best.name), "threads_per_rank": JSON(Threads.count),
       "ranks": JSON(communicator.size), "hosts": .array(communicator.hosts.map { JSON($0) }),
       "cores_by_rank": .array(coresByRank.map { JSON($0) }), "data_sha256": JSON(catalogue.dataset.digest),
       "started": JSON(Date.now.ISO8601Format()),

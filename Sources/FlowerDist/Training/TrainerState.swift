@@ -15,8 +15,6 @@ struct TrainerState: Equatable {
   /// How far the schedule of the trajectories' sources is.
   var progress: Recipe.Mixture.Progress
   var skipped: SkippedSteps
-  /// Of the process that saved it; `nil` in checkpoints from before it was kept.
-  var blas: BlasIdentity?
 
   func write(directory: String) throws {
     let members: [JSON.Member] =
@@ -31,14 +29,13 @@ struct TrainerState: Equatable {
           ["falls": JSON(progress.falls), "loss": JSON(progress.loss), "count": JSON(progress.count)]),
         JSON.Member("skipped", ["all": JSON(skipped.all), "in_a_row": JSON(skipped.inARow)]),
       ]
-      + (blas.map { [JSON.Member("blas", ["kernel": JSON($0.kernel), "threads": JSON($0.threads)])] } ?? [])
       + course.members
     try AtomicFile.write(JSON.object(members).serialized(pretty: true) + [0x0A], to: "\(directory)/\(Self.fileName)")
   }
 
   init(
     step: Int, seconds: Double, ranks: Int, course: RunCourse, best: Double?, bestStep: Int?, validationsSinceBest: Int,
-    progress: Recipe.Mixture.Progress, skipped: SkippedSteps = .init(), blas: BlasIdentity? = nil
+    progress: Recipe.Mixture.Progress, skipped: SkippedSteps = .init()
   ) {
     self.step = step
     self.seconds = seconds
@@ -49,7 +46,6 @@ struct TrainerState: Equatable {
     self.validationsSinceBest = validationsSinceBest
     self.progress = progress
     self.skipped = skipped
-    self.blas = blas
   }
 
   init(directory: String) throws {
@@ -89,10 +85,6 @@ struct TrainerState: Equatable {
       guard 0...step ~= skipped.all, 0...skipped.all ~= skipped.inARow else {
         throw steps.error("all", "all or in_a_row out of range")
       }
-    }
-    if fields["blas"] != nil {
-      let fields = try fields.object("blas")
-      blas = BlasIdentity(kernel: try fields.string("kernel"), threads: try fields.int("threads"))
     }
   }
 }

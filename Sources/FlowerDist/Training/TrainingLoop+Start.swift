@@ -76,7 +76,6 @@ extension TrainingLoop {
       ("the frozen weights", setup.transformer.adapter == nil ? "" : setup.transformer.frozenDigest),
       ("the reference model", setup.reference?.digest ?? "none"),
       ("the files beside them", setup.sideFiles?.digest ?? "none"),
-      ("the BLAS kernel (OPENBLAS_CORETYPE sets it)", Gemm.kernelName), ("BLAS threads", String(Gemm.threads)),
     ]
   }
 

@@ -95,7 +95,6 @@ public final class TrainingLoop {
     guard let run, let progress else { return }
     progress.note(ProgressLine.startTable(RunPlan(setup, trainer, communicator).rows + environment.rows))
     for note in notes + environment.warnings { progress.note(note) }
-    if let state, let difference = BlasIdentity.own.difference(from: state.blas) { progress.note(difference) }
     if run.attempt.number > 1 { progress.note("attempt \(run.attempt.number) goes on after step \(trainer.step)") }
   }
 
@@ -214,7 +213,7 @@ public final class TrainingLoop {
     TrainerState(
       step: trainer.step, seconds: trainer.seconds, ranks: communicator.size, course: setup.course, best: best?.value,
       bestStep: best?.step, validationsSinceBest: validationsSinceBest, progress: trainer.progress,
-      skipped: trainer.skipped, blas: .own)
+      skipped: trainer.skipped)
   }
 
   private func saving(_ body: () throws -> Void) rethrows { try watch.clock.measure(.saving, body) }

@@ -1,0 +1,74 @@
+import CVector
+
+/// The right side of products, rearranged in panels of as many columns as a ``Tile`` has: each `[terms, columns of the tile]`,
+/// the last filled up with zeros. The memory is somebody else's.
+struct PackedMatrix {
+  private let base: MutableFloatPointer
+  private let tile: Tile
+  let terms: Int
+
+  /// Floats that a matrix `[terms, columns]` takes, and the scratch of ``multiply(rows:terms:columns:alpha:_:strides:to:ldc:accumulate:)``.
+  static func size(terms: Int, columns: Int, _ tile: Tile = .best) -> Int {
+    terms * tile.padded(columns) + tile.rows * tile.columns
+  }
+
+  /// Packs b `[terms, columns]`, or its transpose `[columns, terms]`, into `memory`, which has ``size(terms:columns:_:)`` floats.
+  init(
+    _ b: FloatPointer, ldb: Int, transposed: Bool, terms: Int, columns: Int, in memory: MutableFloatPointer,
+    _ tile: Tile = .best
+  ) {
+    base = memory + tile.rows * tile.columns
+    self.tile = tile
+    self.terms = terms
+    for column in stride(from: 0, to: columns, by: tile.columns) {
+      pack(
+        transposed ? b + column * ldb : b + column, ldb, transposed, min(tile.columns, columns - column),
+        to: base + column * terms)
+    }
+  }
+
+  @inline(__always)
+  private func pack(_ b: FloatPointer, _ ldb: Int, _ transposed: Bool, _ count: Int, to panel: MutableFloatPointer) {
+    let width = tile.columns
+    if count < width { panel.update(repeating: 0, count: terms * width) }
+    if !transposed {
+      for term in 0..<terms { (panel + term * width).update(from: b + term * ldb, count: count) }
+      return
+    }
+    let (whole, wholeTerms) = (count & ~7, terms & ~7)
+    for i in stride(from: 0, to: whole, by: 8) {
+      for term in stride(from: 0, to: wholeTerms, by: 8) {
+        flower_transpose8(b + i * ldb + term, ldb, panel + term * width + i, width)
+      }
+    }
+    for i in 0..<count {
+      for term in (i < whole ? wholeTerms : 0)..<terms { panel[term * width + i] = b[i * ldb + term] }
+    }
+  }
+
+  /// c `[rows, columns]` = alpha · a · this (+ c when `accumulate`), over the terms `range`, for at most ``Tile/rows`` rows.
+  ///
+  /// a's element (row, term) lies at row · strides.row + (term − range.lowerBound) · strides.term. With `columns` rounded up
+  /// to whole panels c needs that room too, and no columns are copied.
+  @inline(__always)
+  func multiply(
+    rows: Int, terms range: Range<Int>, columns: Int, alpha: Float, _ a: FloatPointer, strides: (row: Int, term: Int),
+    to c: MutableFloatPointer, ldc: Int, accumulate: Bool
+  ) {
+    let width = tile.columns
+    for column in stride(from: 0, to: columns, by: width) {
+      let panel = base + column * terms + range.lowerBound * width
+      let target = c + column
+      let count = columns - column
+      if count >= width {
+        tile.function(
+          rows, range.count, alpha, a, strides.row, strides.term, panel, width, target, ldc, accumulate)
+      } else {
+        let edge = base - tile.rows * width
+        for i in 0..<(accumulate ? rows : 0) { (edge + i * width).update(from: target + i * ldc, count: count) }
+        tile.function(rows, range.count, alpha, a, strides.row, strides.term, panel, width, edge, width, accumulate)
+        for i in 0..<rows { (target + i * ldc).update(from: edge + i * width, count: count) }
+      }
+    }
+  }
+}
