@@ -3,22 +3,30 @@
 typedef float float8 __attribute__((ext_vector_type(8), aligned(4)));
 typedef float float16 __attribute__((ext_vector_type(16), aligned(4)));
 
-// The loops over R and 2 have constant counts and are unrolled, so that `sum` lives in registers: 2 R of the 32 of AVX-512,
-// or of the 16 of AVX2, with two for b and one for a.
+// The loops over R have a constant count and are unrolled, so that `sum` lives in registers: 2 R of the 32 of AVX-512, or of
+// the 16 of AVX2, with two for b and one for a. The terms come in R parts, between which the next tile's memory is asked for:
+// all at once would wait for each other.
 #define TILE(R, VECTOR)                                                                                            \
   case R: {                                                                                                        \
     VECTOR sum[R][2];                                                                                              \
     const long lanes = sizeof(VECTOR) / sizeof(float);                                                             \
     _Pragma("unroll") for (int i = 0; i < R; i++) sum[i][0] = sum[i][1] = (VECTOR)(0);                             \
-    for (long k = 0; k < depth; k++) {                                                                             \
-      const VECTOR b0 = *(const VECTOR *)b, b1 = *(const VECTOR *)(b + lanes);                                     \
-      _Pragma("unroll") for (int i = 0; i < R; i++) {                                                              \
-        const VECTOR x = (VECTOR)(a[i * row_stride]);                                                              \
-        sum[i][0] = __builtin_elementwise_fma(x, b0, sum[i][0]);                                                   \
-        sum[i][1] = __builtin_elementwise_fma(x, b1, sum[i][1]);                                                   \
+    for (int part = 0; part < R; part++) {                                                                         \
+      __builtin_prefetch(next->c + part * c_stride, 1);                                                            \
+      __builtin_prefetch(next->c + part * c_stride + lanes, 1);                                                    \
+      for (long line = 0; line < next->lines; line++) {                                                            \
+        __builtin_prefetch(next->a + part * row_stride + line * (64 / sizeof(float)));                             \
       }                                                                                                            \
-      a += column_stride;                                                                                          \
-      b += b_stride;                                                                                               \
+      for (long k = depth * part / R; k < depth * (part + 1) / R; k++) {                                           \
+        const VECTOR b0 = *(const VECTOR *)b, b1 = *(const VECTOR *)(b + lanes);                                   \
+        _Pragma("unroll") for (int i = 0; i < R; i++) {                                                            \
+          const VECTOR x = (VECTOR)(a[i * row_stride]);                                                            \
+          sum[i][0] = __builtin_elementwise_fma(x, b0, sum[i][0]);                                                 \
+          sum[i][1] = __builtin_elementwise_fma(x, b1, sum[i][1]);                                                 \
+        }                                                                                                          \
+        a += term_stride;                                                                                          \
+        b += b_stride;                                                                                             \
+      }                                                                                                            \
     }                                                                                                              \
     _Pragma("unroll") for (int i = 0; i < R; i++) {                                                                \
       VECTOR *left = (VECTOR *)(c + i * c_stride), *right = (VECTOR *)(c + i * c_stride + lanes);                  \
@@ -30,8 +38,8 @@ typedef float float16 __attribute__((ext_vector_type(16), aligned(4)));
   }
 
 #define PARAMETERS                                                                                                     \
-  long rows, long depth, float alpha, const float *a, long row_stride, long column_stride, const float *b, long b_stride, \
-    float *c, long c_stride, bool accumulate
+  long rows, long depth, float alpha, const float *a, long row_stride, long term_stride, const float *b, long b_stride, \
+    float *c, long c_stride, bool accumulate, const flower_next *next
 
 #define SIX_ROWS(VECTOR) \
   switch (rows) { TILE(1, VECTOR) TILE(2, VECTOR) TILE(3, VECTOR) TILE(4, VECTOR) TILE(5, VECTOR) TILE(6, VECTOR) }

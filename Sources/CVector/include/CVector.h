@@ -39,13 +39,21 @@ static inline __attribute__((always_inline)) void flower_transpose8(
   }
 }
 
+/// Memory of the tile that comes next, so that it is on its way while one computes: where its rows of c begin, and a place in
+/// each row of a with a number of cache lines there. It need not exist.
+typedef struct {
+  const float *c;
+  const float *a;
+  long lines;
+} flower_next;
+
 /// c = alpha · a · b (+ c) for a few rows of c that stay in registers: a is `[rows, depth]` with any strides, b and c are as
 /// wide as the tile.
 ///
 /// Every element is one chain of fused multiply-adds from 0 over `depth`, then one with alpha: all tiles give the same bits.
 typedef void flower_tile(
-    long rows, long depth, float alpha, const float *a, long row_stride, long column_stride, const float *b, long b_stride,
-    float *c, long c_stride, bool accumulate);
+    long rows, long depth, float alpha, const float *a, long row_stride, long term_stride, const float *b, long b_stride,
+    float *c, long c_stride, bool accumulate, const flower_next *next);
 
 /// 14 rows of 32 columns; for CPUs with AVX-512.
 flower_tile flower_tile_avx512;

@@ -25,6 +25,8 @@ struct Attention: @unchecked Sendable {
     var start: Int
     /// The most of its rows that one of the queries sees.
     var count = 0
+    /// The most rows of its branch that one of the queries sees.
+    var longestPath = 0
     /// Neighbours in the list of queries.
     var runs: [Range<Int>] = []
   }
@@ -44,6 +46,7 @@ struct Attention: @unchecked Sendable {
       var end = first
       while end < rows.endIndex, forest.trunkStart[Int(rows[end])] == start {
         result[index].count = max(result[index].count, visible(end))
+        result[index].longestPath = max(result[index].longestPath, path(end).count)
         end += 1
       }
       result[index].runs.append(first..<end)
@@ -60,6 +63,9 @@ struct Attention: @unchecked Sendable {
     let row = Int(rows[query])
     return forest.pathStart[row]..<forest.pathStart[row + 1]
   }
+
+  /// Where a query's head begins among the queries.
+  @inline(__always) private func column(_ query: Int, _ head: Int) -> Int { query * queryDim + head * headDim }
 
   private var headDim: Int { configuration.headDim }
   private var queryDim: Int { configuration.queryDim }
@@ -82,40 +88,45 @@ struct Attention: @unchecked Sendable {
   /// Writes ``out`` and ``logSum``.
   func forward() {
     forEachUnit { trunk, keyValueHead, heads in
-      let (d, width) = (headDim, tile.padded(trunk.count))
+      let d = headDim
+      let width = tile.padded(trunk.count) + trunk.longestPath
       let keySize = PackedMatrix.size(terms: d, columns: trunk.count)
       let valueSize = PackedMatrix.size(terms: trunk.count, columns: d)
-      withFloats(keySize + valueSize + tile.rows * width) { scratch in
+      withFloats(keySize + valueSize + tile.rows * (width + trunk.longestPath + 1)) { scratch in
         let keys = keyValue + keyValueHead * d
-        let values = keys + configuration.kvDim
-        let trunkKeys = PackedMatrix(
-          keys + trunk.start * keyValueStride, ldb: keyValueStride, transposed: true, terms: d, columns: trunk.count,
-          in: scratch)
-        let trunkValues = PackedMatrix(
-          values + trunk.start * keyValueStride, ldb: keyValueStride, transposed: false, terms: trunk.count, columns: d,
-          in: scratch + keySize)
+        let packed = (
+          keys: PackedMatrix(
+            keys + trunk.start * keyValueStride, ldb: keyValueStride, transposed: true, terms: d, columns: trunk.count,
+            in: scratch),
+          values: PackedMatrix(
+            keys + configuration.kvDim + trunk.start * keyValueStride, ldb: keyValueStride, transposed: false,
+            terms: trunk.count, columns: d, in: scratch + keySize)
+        )
         let scores = scratch + keySize + valueSize
+        let paths = scores + tile.rows * width
+        let sums = paths + tile.rows * trunk.longestPath
         for head in heads {
           for run in trunk.runs {
             for first in stride(from: run.lowerBound, to: run.upperBound, by: tile.rows) {
               let strip = first..<min(first + tile.rows, run.upperBound)
               let seen = strip.reduce(0) { max($0, visible($1)) }
-              trunkKeys.multiply(
-                rows: strip.count, terms: 0..<d, columns: tile.padded(seen), alpha: scale,
-                query + first * queryDim + head * d, strides: (queryDim, 1), to: scores, ldc: width, accumulate: false)
-              softmax(strip, head, scores, width: width, seen: seen, keys)
-              let target = out + first * queryDim + head * d
-              trunkValues.multiply(
-                rows: strip.count, terms: 0..<seen, columns: d, alpha: 1, scores, strides: (width, 1), to: target,
-                ldc: queryDim, accumulate: false)
-              for index in strip {
-                for entry in path(index) {
-                  let other = Int(forest.pathRows[entry]) * keyValueStride
-                  let score = scale * dot(query + index * queryDim + head * d, keys + other, d)
-                  axpy(
-                    exp1(score - logSum[index * configuration.heads + head]), values + other,
-                    out + index * queryDim + head * d, d)
+              packed.keys.multiply(
+                rows: strip.count, terms: 0..<d, columns: tile.padded(seen), alpha: scale, query + column(first, head),
+                strides: (queryDim, 1), to: scores, ldc: width, accumulate: false)
+              for (i, index) in strip.enumerated() {
+                sums[i] = exponentials(
+                  index, head, keys, scores + i * width, seen: seen, path: paths + i * trunk.longestPath)
+              }
+              packed.values.multiply(
+                rows: strip.count, terms: 0..<seen, columns: d, alpha: 1, scores, strides: (width, 1),
+                to: out + column(first, head), ldc: queryDim, accumulate: false)
+              for (i, index) in strip.enumerated() {
+                let target = out + column(index, head)
+                for (j, entry) in path(index).enumerated() {
+                  let value = Int(forest.pathRows[entry]) * keyValueStride + configuration.kvDim
+                  axpy(paths[i * trunk.longestPath + j], keys + value, target, d)
                 }
+                Kernels.scale(target, by: 1 / sums[i], count: d)
               }
             }
           }
@@ -124,26 +135,29 @@ struct Attention: @unchecked Sendable {
     }
   }
 
-  /// Turns scores of a strip into the trunk's share of the softmax, and keeps the log-sums over trunk and branch.
+  /// Replaces a query's scores in `line`, which go on with zeros to `seen`, by e^(score − maximum), writes those of its branch
+  /// to `path`, and returns their sum. Keeps its logarithm.
   @inline(__always)
-  private func softmax(
-    _ strip: Range<Int>, _ head: Int, _ scores: MutableFloatPointer, width: Int, seen: Int, _ keys: FloatPointer
-  ) {
-    for index in strip {
-      let line = scores + (index - strip.lowerBound) * width
-      let count = visible(index)
-      let q = query + index * queryDim + head * headDim
-      var maximum = Kernels.maximum(line, count: count)
-      for entry in path(index) {
-        maximum = max(maximum, scale * dot(q, keys + Int(forest.pathRows[entry]) * keyValueStride, headDim))
-      }
-      var sum = Kernels.expRow(line, maximum: maximum, count: count)
-      for entry in path(index) {
-        sum += exp1(scale * dot(q, keys + Int(forest.pathRows[entry]) * keyValueStride, headDim) - maximum)
-      }
-      Kernels.scale(line, by: 1 / sum, count: count)
-      (line + count).update(repeating: 0, count: seen - count)
-      logSum[index * configuration.heads + head] = maximum + Float(log(Double(sum)))
+  private func exponentials(
+    _ index: Int, _ head: Int, _ keys: FloatPointer, _ line: MutableFloatPointer, seen: Int, path target: MutableFloatPointer
+  ) -> Float {
+    let count = visible(index)
+    let span = path(index)
+    branchScores(index, head, keys, to: line + count)
+    let maximum = Kernels.maximum(line, count: count + span.count)
+    let sum = Kernels.expRow(line, maximum: maximum, count: count + span.count)
+    target.update(from: line + count, count: span.count)
+    (line + count).update(repeating: 0, count: seen - count)
+    logSum[index * configuration.heads + head] = maximum + Float(log(Double(sum)))
+    return sum
+  }
+
+  /// The scores of a query and the rows of its branch; `keys` are the head's of row 0.
+  @inline(__always)
+  private func branchScores(_ index: Int, _ head: Int, _ keys: FloatPointer, to scores: MutableFloatPointer) {
+    let q = query + column(index, head)
+    for (j, entry) in path(index).enumerated() {
+      scores[j] = scale * dot(q, keys + Int(forest.pathRows[entry]) * keyValueStride, headDim)
     }
   }
 
@@ -161,7 +175,7 @@ struct Attention: @unchecked Sendable {
     let pass = Backward(dOut: dOut, dQuery: dQuery, dKeyValue: dKeyValue)
     forEachUnit { trunk, keyValueHead, heads in
       let (d, together) = (headDim, Self.together)
-      let width = tile.padded(trunk.count)
+      let width = max(tile.padded(trunk.count), trunk.longestPath)
       let across = PackedMatrix.size(terms: d, columns: trunk.count)
       let along = PackedMatrix.size(terms: trunk.count, columns: d)
       withFloats(2 * across + along + 2 * together * width + 2 * PackedMatrix.size(terms: together, columns: d)) { scratch in
@@ -181,7 +195,7 @@ struct Attention: @unchecked Sendable {
             for first in stride(from: run.lowerBound, to: run.upperBound, by: together) {
               let queries = first..<min(first + together, run.upperBound)
               backward(queries, trunk, keyValueHead, head, packed, rest, pass)
-              for index in queries { backwardBranch(index, keyValueHead, head, pass) }
+              for index in queries { backwardBranch(index, keyValueHead, head, packed.probabilities, pass) }
             }
           }
         }
@@ -215,21 +229,20 @@ struct Attention: @unchecked Sendable {
     let (p, ds, width) = (packed.probabilities, packed.dScores, packed.width)
     let first = queries.lowerBound
     let seenByAny = queries.reduce(0) { max($0, visible($1)) }
-    func column(_ index: Int) -> Int { index * queryDim + head * d }
     for start in stride(from: first, to: queries.upperBound, by: tile.rows) {
       let strip = start..<min(start + tile.rows, queries.upperBound)
       let seen = strip.reduce(0) { max($0, visible($1)) }
       let line = (start - first) * width
       packed.keysAcross.multiply(
-        rows: strip.count, terms: 0..<d, columns: tile.padded(seen), alpha: scale, query + column(start),
+        rows: strip.count, terms: 0..<d, columns: tile.padded(seen), alpha: scale, query + column(start, head),
         strides: (queryDim, 1), to: p + line, ldc: width, accumulate: false)
       packed.valuesAcross.multiply(
-        rows: strip.count, terms: 0..<d, columns: tile.padded(seen), alpha: 1, pass.dOut + column(start),
+        rows: strip.count, terms: 0..<d, columns: tile.padded(seen), alpha: 1, pass.dOut + column(start, head),
         strides: (queryDim, 1), to: ds + line, ldc: width, accumulate: false)
       for index in strip {
         let count = visible(index)
         let line = (index - first) * width
-        let delta = dot(pass.dOut + column(index), out + column(index), d)
+        let delta = dot(pass.dOut + column(index, head), out + column(index, head), d)
         _ = Kernels.expRow(p + line, maximum: logSum[index * configuration.heads + head], count: count)
         scoreGradient(p + line, ds + line, delta: delta, count: count)
         (p + line + count).update(repeating: 0, count: seenByAny - count)
@@ -237,13 +250,13 @@ struct Attention: @unchecked Sendable {
       }
       packed.keys.multiply(
         rows: strip.count, terms: 0..<seen, columns: d, alpha: 1, ds + line, strides: (width, 1),
-        to: pass.dQuery + column(start), ldc: queryDim, accumulate: false)
+        to: pass.dQuery + column(start, head), ldc: queryDim, accumulate: false)
     }
     let size = PackedMatrix.size(terms: Self.together, columns: d)
     let dOut = PackedMatrix(
-      pass.dOut + column(first), ldb: queryDim, transposed: false, terms: queries.count, columns: d, in: scratch)
+      pass.dOut + column(first, head), ldb: queryDim, transposed: false, terms: queries.count, columns: d, in: scratch)
     let query = PackedMatrix(
-      query + column(first), ldb: queryDim, transposed: false, terms: queries.count, columns: d, in: scratch + size)
+      query + column(first, head), ldb: queryDim, transposed: false, terms: queries.count, columns: d, in: scratch + size)
     let dKeys = pass.dKeyValue + trunk.start * keyValueStride + keyValueHead * d
     var reader = 0
     for key in stride(from: 0, to: seenByAny, by: tile.rows) {
@@ -260,24 +273,25 @@ struct Attention: @unchecked Sendable {
     }
   }
 
-  /// A query against the rows of its branch.
-  private func backwardBranch(_ index: Int, _ keyValueHead: Int, _ head: Int, _ pass: Backward) {
+  /// A query against the rows of its branch; `p` has room for them.
+  private func backwardBranch(_ index: Int, _ keyValueHead: Int, _ head: Int, _ p: MutableFloatPointer, _ pass: Backward) {
     let span = path(index)
     if span.isEmpty { return }
     let d = headDim
-    let column = index * queryDim + head * d
+    let column = column(index, head)
     let keys = keyValue + keyValueHead * d
     let dKeys = pass.dKeyValue + keyValueHead * d
     let (q, g) = (query + column, pass.dOut + column)
     let delta = dot(g, out + column, d)
-    for entry in span {
+    branchScores(index, head, keys, to: p)
+    _ = Kernels.expRow(p, maximum: logSum[index * configuration.heads + head], count: span.count)
+    for (j, entry) in span.enumerated() {
       let key = Int(forest.pathRows[entry]) * keyValueStride
       let value = key + configuration.kvDim
-      let p = exp1(scale * dot(q, keys + key, d) - logSum[index * configuration.heads + head])
-      let ds = p * (dot(g, keys + value, d) - delta) * scale
+      let ds = p[j] * (dot(g, keys + value, d) - delta) * scale
       axpy(ds, keys + key, pass.dQuery + column, d)
       axpy(ds, q, dKeys + key, d)
-      axpy(p, g, dKeys + value, d)
+      axpy(p[j], g, dKeys + value, d)
     }
   }
 

@@ -107,9 +107,8 @@ private struct Product: @unchecked Sendable {
       return
     }
     let tile = Tile.best
-    // Rows a power of two apart would compete for the same places of the first-level cache; terms far apart, for the
-    // translation of addresses.
-    let packsA = columnStride == 1 ? rowStride % 512 == 0 && n > tile.columns : columnStride > 512
+    // Rows a power of two apart would compete for the same places of the first-level cache.
+    let packsA = columnStride != 1 || rowStride % 512 == 0 && n > tile.columns
     let packedB = PackedMatrix.size(terms: min(k, Self.depth), columns: min(n, Self.width))
     let packedA = packsA ? (min(k, Self.depth) + Self.padding) * min(m, Self.strips * tile.rows) : 0
     withUnsafeTemporaryAllocation(byteCount: 4 * (packedB + packedA), alignment: 64) { scratch in
@@ -138,7 +137,7 @@ private struct Product: @unchecked Sendable {
       if let packedA { packA(terms, top..<bottom, tile.rows, to: packedA) }
       for row in stride(from: top, to: bottom, by: tile.rows) {
         let rows = min(tile.rows, bottom - row)
-        var left = a + row * rowStride + terms.lowerBound * columnStride
+        var left = a + row * rowStride + terms.lowerBound
         var strides = (row: rowStride, term: columnStride)
         if let packedA {
           strides = rowStride == 1 ? (1, rows) : (terms.count + Self.padding, 1)
@@ -146,7 +145,8 @@ private struct Product: @unchecked Sendable {
         }
         right.multiply(
           rows: rows, terms: 0..<terms.count, columns: columns.count, alpha: alpha, left, strides: strides,
-          to: c + row * ldc + columns.lowerBound, ldc: ldc, accumulate: accumulate || terms.lowerBound > 0)
+          nextA: packedA == nil ? left + rows * rowStride : nil, to: c + row * ldc + columns.lowerBound, ldc: ldc,
+          accumulate: accumulate || terms.lowerBound > 0)
       }
     }
   }

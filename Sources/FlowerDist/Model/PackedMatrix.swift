@@ -48,25 +48,34 @@ struct PackedMatrix {
 
   /// c `[rows, columns]` = alpha · a · this (+ c when `accumulate`), over the terms `range`, for at most ``Tile/rows`` rows.
   ///
-  /// a's element (row, term) lies at row · strides.row + (term − range.lowerBound) · strides.term. With `columns` rounded up
-  /// to whole panels c needs that room too, and no columns are copied.
+  /// a's element (row, term) lies at row · strides.row + (term − range.lowerBound) · strides.term; `nextA` is where the next
+  /// rows begin, if theirs are contiguous and to be fetched meanwhile. With `columns` rounded up to whole panels c needs that
+  /// room too, and no columns are copied.
   @inline(__always)
   func multiply(
     rows: Int, terms range: Range<Int>, columns: Int, alpha: Float, _ a: FloatPointer, strides: (row: Int, term: Int),
-    to c: MutableFloatPointer, ldc: Int, accumulate: Bool
+    nextA: FloatPointer? = nil, to c: MutableFloatPointer, ldc: Int, accumulate: Bool
   ) {
     let width = tile.columns
-    for column in stride(from: 0, to: columns, by: width) {
-      let panel = base + column * terms + range.lowerBound * width
-      let target = c + column
-      let count = columns - column
+    let panels = tile.padded(columns) / width
+    // Each panel has its share of the next rows' cache lines.
+    let lines = nextA == nil ? 0 : (range.count + 15) / 16
+    for index in 0..<panels {
+      let panel = base + index * width * terms + range.lowerBound * width
+      let target = c + index * width
+      let count = columns - index * width
+      let fetched = index * lines / panels
+      var next = flower_next(
+        c: index + 1 < panels ? target + width : c + rows * ldc, a: (nextA ?? a) + 16 * fetched,
+        lines: (index + 1) * lines / panels - fetched)
       if count >= width {
         tile.function(
-          rows, range.count, alpha, a, strides.row, strides.term, panel, width, target, ldc, accumulate)
+          rows, range.count, alpha, a, strides.row, strides.term, panel, width, target, ldc, accumulate, &next)
       } else {
         let edge = base - tile.rows * width
         for i in 0..<(accumulate ? rows : 0) { (edge + i * width).update(from: target + i * ldc, count: count) }
-        tile.function(rows, range.count, alpha, a, strides.row, strides.term, panel, width, edge, width, accumulate)
+        tile.function(
+          rows, range.count, alpha, a, strides.row, strides.term, panel, width, edge, width, accumulate, &next)
         for i in 0..<rows { (target + i * ldc).update(from: edge + i * width, count: count) }
       }
     }

@@ -7,7 +7,8 @@ struct Tile: Sendable {
   var columns: Int
   /// See `flower_tile` in CVector.h.
   var function: @convention(c) @Sendable (
-    Int, Int, Float, FloatPointer?, Int, Int, FloatPointer?, Int, MutableFloatPointer?, Int, Bool
+    Int, Int, Float, FloatPointer?, Int, Int, FloatPointer?, Int, MutableFloatPointer?, Int, Bool,
+    UnsafePointer<flower_next>?
   ) -> Void
 
   /// All that this CPU can run, the fastest first; all give the same bits.
