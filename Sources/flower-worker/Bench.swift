@@ -30,10 +30,12 @@ struct Bench: ParsableCommand {
   var prompt = BenchmarkShape().prompt
   @Option(help: "Tokens of a title, at least 3.")
   var title = BenchmarkShape().title
-  @Option(help: "Given titles per prompt beside the SFT target; 0: SFT alone.")
+  @Option(help: "Titles per prompt beside the SFT target; 0: SFT alone.")
   var trajectories = BenchmarkShape().trajectories
   @Option(help: "What a distribution is over: catalogue or vocabulary.")
   var support = BenchmarkShape().support
+  @Option(help: "Where the titles come from: given, or sampled from the policy.")
+  var draws = BenchmarkShape().draws
   @Option(help: "Measured steps, after three that are not.")
   var repeats = 20
   @Option(help: "Threads of the matrix products.")
@@ -75,8 +77,10 @@ struct Bench: ParsableCommand {
     shape.title = title
     shape.trajectories = trajectories
     shape.support = support
+    shape.draws = draws
     return shape
   }
 }
 
 extension Recipe.Objective.Support: ExpressibleByArgument {}
+extension BenchmarkShape.Draws: ExpressibleByArgument {}

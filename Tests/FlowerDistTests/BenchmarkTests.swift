@@ -34,13 +34,20 @@ import Testing
     #expect(work.head == Double(3 * 2 * 16 * 100 * 18))
   }
 
-  @Test(arguments: Recipe.Objective.Support.allCases)
-  func runs(support: Recipe.Objective.Support) throws {
+  @Test(arguments: Recipe.Objective.Support.allCases, BenchmarkShape.Draws.allCases)
+  func runs(support: Recipe.Objective.Support, draws: BenchmarkShape.Draws) throws {
     var shape = tiny
     shape.support = support
+    shape.draws = draws
     let result = try Benchmark(shape).run(repeats: 2, warmUp: 1)
     #expect(result.description.split(separator: "\n").allSatisfy { $0.count <= 80 })
-    for phase in BenchmarkResult.gradientPhases { #expect(result.phases[phase]?.wall.count == 2) }
+    let sampled: Set<PhaseClock.Phase> = [.sampling, .branches]
+    for phase in BenchmarkResult.gradientPhases where draws == .policy || !sampled.contains(phase) {
+      #expect(result.phases[phase]?.wall.count == 2)
+    }
+    let work = result.work
+    #expect(2 * (work.forward + work.sampling + work.branches) == work.backward)
+    #expect((work.sampling > 0) == (draws == .policy))
     #expect(result.json["repeats"]?.int == 2)
   }
 

@@ -31,9 +31,9 @@ public final class Benchmark {
 
   /// Runs `warmUp` steps, then `repeats` measured ones, each after a measurement of the machine's ceiling.
   public func run(repeats: Int, warmUp: Int = 3) -> BenchmarkResult {
-    var titles = TitleForest(rewards.tree)
+    var last = Step(titles: TitleForest(rewards.tree))
     var ceiling = MachineCeiling(threads: Threads.count)
-    for _ in 0..<warmUp { titles = runStep() }
+    for _ in 0..<warmUp { last = runStep() }
     let before = ResidentMemory.now
     var phases: [PhaseClock.Phase: Samples] = [:]
     var steps = Samples()
@@ -41,12 +41,13 @@ public final class Benchmark {
       ceiling.measure()
       language.clock.reset()
       processorSeconds = 0
-      titles = runStep()
+      last = runStep()
       for (phase, seconds) in language.clock.seconds { phases[phase, default: Samples()].add(wall: seconds) }
       steps.add(
         wall: BenchmarkResult.gradientPhases.reduce(0) { $0 + language.clock.seconds[$1, default: 0] },
         busy: processorSeconds)
     }
+    let titles = last.titles
     let memory = BenchmarkResult.Memory(
       estimate: MemoryPlan(
         shape.configuration, trained: language.transformer.layout.count, grains: 1, ranks: 1,
@@ -55,34 +56,42 @@ public final class Benchmark {
     return BenchmarkResult(
       shape: shape, parameters: language.transformer.layout.count, repeats: repeats, rows: titles.forest.rowCount,
       phases: phases, step: steps,
-      work: StepWork(shape.configuration, titles.forest, titles.readouts),
+      work: StepWork(
+        shape.configuration, titles.forest, titles.readouts, prompts: last.prompts, choices: last.choices),
       ceiling: ceiling, memory: memory)
   }
 
-  /// One step as a grain and the trainer take it; returns its forest.
-  private func runStep() -> TitleForest {
+  /// One step as a grain and the trainer take it.
+  private func runStep() -> Step {
     let clock = language.clock
-    var titles = TitleForest(rewards.tree)
-    var scored = ScoredForest(logProbabilities: [], prompts: [])
+    var made = Step(titles: TitleForest(rewards.tree))
     clock.measure(.draws) {
       for (example, prompt) in prompts.enumerated() {
-        let index = titles.addPrompt(prompt)
-        for k in 0...shape.trajectories {
-          titles.addTitle(prompt: index, leaf: leaf(example, k), support: shape.support)
-        }
-      }
-      scored.prompts = prompts.indices.map { example in
-        let paths = (0...shape.trajectories).map {
-          Trajectory(leaf: leaf(example, $0), prompt: example, in: titles, support: shape.support)
-        }
-        return ScoredPrompt(trajectories: Array(paths.dropFirst()), targets: [paths[0]], rewards: rewards)
+        let index = made.titles.addPrompt(prompt)
+        let given = shape.draws == .given ? shape.trajectories : 0
+        for k in 0...given { made.titles.addTitle(prompt: index, leaf: leaf(example, k), support: shape.support) }
       }
     }
     let gradient = clock.measure(.reduction) { reducer.buffer() }
     let start = ProcessorTime.now
-    scored.logProbabilities = language.score(titles, training: true)
-    let output = clock.measure(.objective) { objective.evaluate(scored, scale: 1 / Double(shape.examples)) }
-    language.backward(titles.forest, titles.readouts, gradient: output.gradient, into: gradient)
+    var leaves = prompts.indices.map { example in (1..<shape.trajectories + 1).map { leaf(example, $0) } }
+    var scored = ScoredForest(logProbabilities: [], prompts: [])
+    if shape.draws == .given {
+      scored.logProbabilities = language.score(made.titles, training: true)
+    } else {
+      leaves = sample(&made)
+      scored.logProbabilities = language.score(made.titles.forest, made.titles.readouts, phase: .branches)
+    }
+    let output = clock.measure(.objective) {
+      scored.prompts = prompts.indices.map { example in
+        let paths = ([leaf(example, 0)] + leaves[example]).map {
+          Trajectory(leaf: $0, prompt: example, in: made.titles, support: shape.support)
+        }
+        return ScoredPrompt(trajectories: Array(paths.dropFirst()), targets: [paths[0]], rewards: rewards)
+      }
+      return objective.evaluate(scored, scale: 1 / Double(shape.examples))
+    }
+    language.backward(made.titles.forest, made.titles.readouts, gradient: output.gradient, into: gradient)
     processorSeconds = ProcessorTime.now - start
     reducer.add(gradient)
     let reduced = clock.measure(.reduction) { reducer.reduce() }
@@ -91,7 +100,30 @@ public final class Benchmark {
       optimizer.update(language.transformer.weights, reduced, step: step, learningRate: 1e-4, scale: 1)
     }
     reducer.finish()
-    return titles
+    return made
+  }
+
+  /// A step's forest, and where titles are sampled what of it was computed before and after that.
+  private struct Step {
+    var titles: TitleForest
+    var prompts: Forest.Extent?
+    var choices: Forest.Extent?
+  }
+
+  /// Leaves by example and trajectory.
+  private func sample(_ made: inout Step) -> [[Int]] {
+    let rows = made.titles.forest.rowCount + shape.examples * shape.trajectories * shape.title
+    language.begin(rows: rows, queries: rows, training: true)
+    language.extend(made.titles.forest)
+    made.prompts = language.computed
+    // The same random numbers at every step: its work hardly changes.
+    let leaves = language.clock.measure(.sampling) {
+      PolicySampler(language: language).sample(
+        &made.titles, prompts: 0..<shape.examples, count: shape.trajectories, support: shape.support
+      ) { CounterRandom(seed: 1, purpose: .policy, example: UInt32($0), sample: UInt32($1)) }
+    }
+    made.choices = language.computed
+    return leaves
   }
 
   private func leaf(_ example: Int, _ k: Int) -> Int {

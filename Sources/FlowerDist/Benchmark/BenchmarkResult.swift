@@ -12,7 +12,7 @@ public struct BenchmarkResult: CustomStringConvertible {
   }
 
   /// The phases that compute the gradient: forward and backward.
-  static let gradientPhases: [PhaseClock.Phase] = [.forward, .head, .objective, .backward]
+  static let gradientPhases: [PhaseClock.Phase] = [.forward, .sampling, .branches, .head, .objective, .backward]
 
   let shape: BenchmarkShape
   let parameters: Int
@@ -34,7 +34,7 @@ public struct BenchmarkResult: CustomStringConvertible {
     let lines = [
       "model    hidden \(s.hiddenSize), \(s.layers) layers, \(s.heads)/\(s.kvHeads) heads, intermediate \(s.intermediateSize),"
         + " vocabulary \(s.vocabularySize)",
-      "step     \(s.examples) examples, prompt \(s.prompt), title \(s.title), 1 target + \(s.trajectories) given,"
+      "step     \(s.examples) examples, prompt \(s.prompt), title \(s.title), 1 target + \(s.trajectories) \(s.draws.rawValue),"
         + " \(s.support.rawValue) support",
       "machine  \(Threads.count) thread\(Threads.count == 1 ? "" : "s"), \(Tile.best.name) tiles, beside OpenBLAS \(OpenBLAS.kernelName)",
       "",
@@ -88,7 +88,7 @@ public struct BenchmarkResult: CustomStringConvertible {
       ],
       "batch": [
         "examples": JSON(s.examples), "prompt": JSON(s.prompt), "title": JSON(s.title),
-        "trajectories": JSON(s.trajectories), "support": JSON(s.support.rawValue), "rows": JSON(rows),
+        "trajectories": JSON(s.trajectories), "draws": JSON(s.draws.rawValue), "support": JSON(s.support.rawValue), "rows": JSON(rows),
       ],
       "threads": JSON(Threads.count), "tiles": JSON(Tile.best.name), "openblas": JSON(OpenBLAS.configuration),
       "openblas_kernel": JSON(OpenBLAS.kernelName),

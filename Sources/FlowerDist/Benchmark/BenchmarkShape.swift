@@ -13,6 +13,15 @@ public struct BenchmarkShape: Equatable, Sendable {
   /// Trajectories per prompt beside its SFT target; 0 trains by SFT alone.
   public var trajectories = 1
   public var support = Recipe.Objective.Support.vocabulary
+  public var draws = Draws.given
+
+  /// Where trajectories come from.
+  public enum Draws: String, CaseIterable, Sendable {
+    /// Titles that are known beforehand: off-policy.
+    case given
+    /// Sampled from the model while it is trained.
+    case policy
+  }
 
   public init() {}
 

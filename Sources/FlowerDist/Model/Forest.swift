@@ -27,6 +27,17 @@ public struct Forest: Sendable {
   public var rowCount: Int { tokens.count }
   public var queryCount: Int { queryRows.count }
 
+  /// How far a forest has grown, or how much of it is computed.
+  struct Extent: Sendable {
+    var rows = 0
+    var queries = 0
+  }
+
+  var extent: Extent { Extent(rows: rowCount, queries: queryCount) }
+
+  /// The index of `row` among the outputs; `nil` where its output is not used.
+  func query(of row: Int) -> Int? { queryOfRow[row] < 0 ? nil : Int(queryOfRow[row]) }
+
   /// Number of rows that `row` sees: of its trunk, and of its branch up to itself.
   func visibleRows(_ row: Int) -> Int { Int(trunkCount[row]) + pathStart[row + 1] - pathStart[row] }
 

@@ -162,6 +162,11 @@ final class Head {
     return logProbabilities
   }
 
+  /// The logits of some tokens at one hidden state.
+  func logits(_ hidden: FloatPointer, _ tokens: some Sequence<Int32>, embedding: FloatPointer) -> [Float] {
+    tokens.map { dot(hidden, embedding + Int($0) * hiddenSize, hiddenSize) }
+  }
+
   /// Calls `body` with the log-probabilities over the vocabulary of one output after another.
   func forEachDistribution(
     queries: Int, hidden: FloatPointer, embedding: FloatPointer,

@@ -12,8 +12,8 @@ public final class LanguageModel {
   private var current: Activations?
   private var dHidden = FloatArena(count: 0)
   private let keeping: Activations.Keeping
-  private var rowsDone = 0
-  private var queriesDone = 0
+  /// What is computed of the forest.
+  private(set) var computed = Forest.Extent()
 
   /// - Parameter checkpointing: whether training keeps only each layer's input and computes the layer again on the way
   ///   back: a third more arithmetic, a sixth of the activations.
@@ -46,19 +46,33 @@ public final class LanguageModel {
         configuration, rows: rows + spare, queries: queries + spare, keeping: isTraining ? keeping : .nothing)
       if isTraining { training = current } else { inference = current }
     }
-    rowsDone = 0
-    queriesDone = 0
+    computed = Forest.Extent()
     head.begin()
   }
 
-  /// Computes rows and readouts that are new since the last call and returns the log-probabilities of all of `readouts`.
-  public func score(_ forest: Forest, _ readouts: Readouts) -> [Double] {
-    guard let current else { preconditionFailure("begin comes before score") }
-    clock.measure(.forward) {
-      transformer.forward(forest, into: current, firstRow: rowsDone, firstQuery: queriesDone)
+  /// Computes rows and outputs that are new since the last call.
+  ///
+  /// - Parameter phase: what their time counts as.
+  func extend(_ forest: Forest, phase: PhaseClock.Phase = .forward) {
+    guard let current else { preconditionFailure("begin comes before extend") }
+    clock.measure(phase) {
+      transformer.forward(forest, into: current, firstRow: computed.rows, firstQuery: computed.queries)
     }
-    rowsDone = forest.rowCount
-    queriesDone = forest.queryCount
+    computed = forest.extent
+  }
+
+  /// The logits of some tokens at an output that is computed.
+  func logits(_ query: Int, _ tokens: some Sequence<Int32>) -> [Float] {
+    guard let current else { preconditionFailure("begin comes before logits") }
+    return head.logits(current.hidden.base + query * configuration.hiddenSize, tokens, embedding: outputEmbedding)
+  }
+
+  /// Computes rows and readouts that are new since the last call and returns the log-probabilities of all of `readouts`.
+  public func score(_ forest: Forest, _ readouts: Readouts) -> [Double] { score(forest, readouts, phase: .forward) }
+
+  func score(_ forest: Forest, _ readouts: Readouts, phase: PhaseClock.Phase) -> [Double] {
+    guard let current else { preconditionFailure("begin comes before score") }
+    extend(forest, phase: phase)
     return clock.measure(.head) {
       head.forward(readouts, hidden: current.hidden.base, embedding: outputEmbedding)
     }

@@ -17,7 +17,7 @@ struct PolicySampler {
   /// - Parameters:
   ///   - titles: prompts (and maybe titles) already added; the model has begun a forest with room for what is sampled.
   ///   - support: where the states are to be read for training; over the vocabulary every state is read, the draw
-  ///     renormalises over the options.
+  ///     renormalises over the options. Nothing is scored yet: a title's rows after its last choice are not even computed.
   ///   - random: the stream of a walk; position = depth of the state.
   /// - Returns: leaf by walk.
   func sample(
@@ -50,13 +50,16 @@ struct PolicySampler {
       return advance(&walker) ? walker : nil
     }
     while !walkers.isEmpty {
-      let logProbabilities = language.score(titles.forest, titles.readouts)
+      language.extend(titles.forest)
+      // Of the states that somebody stands at now.
+      var options: [State: LeafDraws] = [:]
       walkers = walkers.compactMap { walker in
         var walker = walker
         let walk = walks[walker.index]
-        let scores = titles.scores(prompt: walk.prompt, node: walker.node, support: support)!
-        let uniform = random(walk.prompt, walk.k).uniform(UInt64(tree.depth[walker.node]))
-        let option = choose(logProbabilities[scores], uniform)
+        let state = State(prompt: walk.prompt, node: walker.node)
+        let draws = options[state] ?? self.options(titles, state)
+        options[state] = draws
+        let option = draws.leaf(random(walk.prompt, walk.k).uniform(UInt64(tree.depth[walker.node])))
         guard let child = tree.child(of: walker.node, option: option) else {
           leaves[walker.index] = Int(tree.leaf[walker.node])
           return nil
@@ -68,6 +71,20 @@ struct PolicySampler {
     return leaves
   }
 
+  private struct State: Hashable {
+    var prompt: Int
+    var node: Int
+  }
+
+  /// The policy at a state: softmax of its options' logits over the temperature. Only these are computed, whatever is
+  /// normalised over for training, which does that for all states together.
+  private func options(_ titles: TitleForest, _ state: State) -> LeafDraws {
+    let logits = language.logits(
+      titles.query(prompt: state.prompt, node: state.node)!, titles.tree.optionTokens(of: state.node))
+    let maximum = Double(logits.max()!)
+    return LeafDraws(logits.map { exp((Double($0) - maximum) / temperature) })
+  }
+
   /// `count` titles of each prompt: leaves by prompt and k.
   func sample(
     _ titles: inout TitleForest, prompts: Range<Int>, count: Int, support: Recipe.Objective.Support,
@@ -76,10 +93,5 @@ struct PolicySampler {
     let walks = prompts.flatMap { prompt in (0..<count).map { Walk(prompt: prompt, k: $0) } }
     let leaves = sample(&titles, walks, support: support, random: random)
     return (0..<prompts.count).map { Array(leaves[$0 * count..<($0 + 1) * count]) }
-  }
-
-  private func choose(_ logProbabilities: ArraySlice<Double>, _ uniform: Double) -> Int {
-    let maximum = logProbabilities.max()!
-    return LeafDraws(logProbabilities.map { exp(($0 - maximum) / temperature) }).leaf(uniform)
   }
 }

@@ -109,6 +109,9 @@ public struct TitleForest: Sendable {
     return row
   }
 
+  /// The output of a state that is read.
+  func query(prompt: Int, node: Int) -> Int? { branches[prompt].row[node].flatMap { forest.query(of: $0) } }
+
   /// Indices of the log-probabilities of a state's options; `nil` where the state is not read.
   public func scores(prompt: Int, node: Int, support: Recipe.Objective.Support) -> Range<Int>? {
     let offset = support == .catalogue ? branches[prompt].options[node] : branches[prompt].vocabulary[node]

@@ -128,6 +128,7 @@ final class GrainWorker {
       let rows = titles.forest.rowCount + walks.count * Int(catalogue.tree.depth.max()!)
       language.begin(rows: rows, queries: rows, training: training)
       let sampler = PolicySampler(language: language, temperature: recipe.trajectories.temperature)
+      language.extend(titles.forest)
       let leaves = clock.measure(.sampling) {
         sampler.sample(&titles, walks, support: o.support) { random(.policy, step, examples[$0], $1) }
       }
@@ -136,7 +137,8 @@ final class GrainWorker {
     // What sampling computed is there already.
     let logProbabilities =
       walks.isEmpty
-      ? language.score(titles, training: training) : language.score(titles.forest, titles.readouts)
+      ? language.score(titles, training: training)
+      : language.score(titles.forest, titles.readouts, phase: .branches)
 
     let references = clock.measure(.forward) {
       zip(examples, draws).map { example, draws in

@@ -3,7 +3,13 @@
 /// A phase inside another counts as the outer one: what sampling asks of the model is sampling.
 final class PhaseClock {
   enum Phase: String, CaseIterable {
-    case start, draws, sampling, forward, head, objective, backward, reduction, optimizer, validation, saving
+    case start, draws
+    /// Prompts, and the titles that are given.
+    case forward
+    case sampling
+    /// What sampled titles have beyond their last choice.
+    case branches
+    case head, objective, backward, reduction, optimizer, validation, saving
   }
 
   private(set) var seconds: [Phase: Double] = [:]
