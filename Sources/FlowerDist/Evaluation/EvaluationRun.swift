@@ -24,7 +24,7 @@ public struct EvaluationRun {
     }
   }
 
-  private static let batch = 8
+  private static let batch = 32
   /// Length of the lists that are kept.
   private static let length = 20
   /// Titles sampled per example.

@@ -11,7 +11,8 @@ extension Evaluator {
     excluding excluded: [Set<Int32>]
   ) -> [[Ranked]] {
     if decoding.score == .published {
-      return prompts.indices.chunks(of: Self.promptsAtOnce).flatMap { range in
+      let depth = Int(catalogue.tree.depth.max()!)
+      return batches(prompts, rowsOfTitles: min(catalogue.tree.nodeCount, beam * (depth + 1))).flatMap { range in
         published(
           prompts[range], beam: beam, guides: guides.map { $0[range] }, excluding: excluded[range],
           lengthPenalty: decoding.lengthPenalty)
@@ -39,8 +40,9 @@ extension Evaluator {
   /// log-probability over the whole vocabulary, also where one token alone goes on; what ends among the best `beam`
   /// steps is kept and leaves its place to others. Ranked by sum / length^α, the length being tokens, ⊤ and an end token.
   ///
-  /// It goes on until nothing is open. `transformers` stops when no open hypothesis can beat the kept ones, and its
-  /// end token has a log-probability too, which is left out here: models end with ⊤.
+  /// A hypothesis is given up when nothing that it may become can be among the best `beam` of what has ended: its sum only
+  /// falls, and the longest title that it begins has the largest divisor. The end token of `transformers` has a
+  /// log-probability too, which is left out here: models end with ⊤.
   private func published(
     _ prompts: ArraySlice<[Int32]>, beam: Int, guides: ArraySlice<Guide>?, excluding excluded: ArraySlice<Set<Int32>>,
     lengthPenalty: Double
@@ -85,10 +87,16 @@ extension Evaluator {
           ended[prompt].append(
             Ranked(leaf: tree.leaf[step.node], logProbability: step.sum / pow(length, lengthPenalty)))
         }
-        open[prompt] = Array(next.lazy.filter { !$0.isEnd }.prefix(beam))
+        ended[prompt].sort { $1 < $0 }
+        // What guides may raise the sum.
+        let kept =
+          guides != nil || ended[prompt].count < beam ? -.infinity : ended[prompt][beam - 1].logProbability
+        open[prompt] = next.lazy.filter { !$0.isEnd }.prefix(beam).filter {
+          $0.sum / pow(Double(deepest[$0.node]) + 2, lengthPenalty) >= kept
+        }
       }
     }
-    return ended.map { Array($0.sorted { $1 < $0 }.prefix(beam)) }
+    return ended.map { Array($0.prefix(beam)) }
   }
 }
 

@@ -6,8 +6,19 @@ public final class Evaluator {
   let language: LanguageModel
   /// States in which more than one title is possible: the most rows that titles of one prompt need.
   let openStates: Int
-  /// Prompts that are computed together.
-  static let promptsAtOnce = 8
+  /// Depth of the deepest node below each node of the tree, or its own.
+  private(set) lazy var deepest: [Int32] = {
+    let tree = catalogue.tree
+    var deepest = tree.depth
+    // Children have larger numbers than their parents.
+    for node in (1..<tree.nodeCount).reversed() {
+      let parent = Int(tree.parent[node])
+      deepest[parent] = max(deepest[parent], deepest[node])
+    }
+    return deepest
+  }()
+  /// Rows that more than a few prompts which are computed together may have: enough for products at full speed.
+  private static let rowsAtOnce = 16_384
 
   public init(_ catalogue: Catalogue, _ language: LanguageModel) {
     self.catalogue = catalogue
@@ -21,7 +32,8 @@ public final class Evaluator {
   public func exact(_ prompts: [[Int32]], temperature: Double = 1) -> [[Double]] {
     let tree = catalogue.tree
     let choices = (0..<tree.nodeCount).filter { tree.isChoice($0) }
-    return prompts.chunks(of: Self.promptsAtOnce).flatMap { prompts in
+    return batches(prompts, rowsOfTitles: openStates).flatMap { range in
+      let prompts = prompts[range]
       var titles = TitleForest(tree)
       for prompt in prompts { _ = titles.addPrompt(prompt) }
       for prompt in prompts.indices {
@@ -32,6 +44,23 @@ public final class Evaluator {
         leafLogProbabilities(logProbabilities, titles, prompt: $0 - prompts.startIndex, temperature: temperature)
       }
     }
+  }
+
+  /// Neighbouring prompts that are computed together, 8 to 64 of them, given the rows that one's titles may take. Which ones
+  /// they are changes no bit of the results.
+  func batches(_ prompts: [[Int32]], rowsOfTitles: Int) -> [Range<Int>] {
+    var result: [Range<Int>] = []
+    var rows = 0
+    for (index, prompt) in prompts.enumerated() {
+      rows += prompt.count + rowsOfTitles
+      if let last = result.last, last.count < 8 || last.count < 64 && rows <= Self.rowsAtOnce {
+        result[result.count - 1] = last.lowerBound..<index + 1
+      } else {
+        result.append(index..<index + 1)
+        rows = prompt.count + rowsOfTitles
+      }
+    }
+    return result
   }
 
   private func leafLogProbabilities(
@@ -98,13 +127,10 @@ public final class Evaluator {
   public func beam(
     _ prompts: [[Int32]], beam: Int, guides: [Guide]? = nil, excluding excluded: [Set<Int32>]? = nil
   ) -> [[Ranked]] {
-    var result: [[Ranked]] = []
-    for start in stride(from: 0, to: prompts.count, by: Self.promptsAtOnce) {
-      let range = start..<min(start + Self.promptsAtOnce, prompts.count)
-      result += beamSearch(
+    batches(prompts, rowsOfTitles: openStates).flatMap { range in
+      beamSearch(
         prompts[range], beam: beam, guides: guides.map { Array($0[range]) }, excluding: excluded.map { $0[range] })
     }
-    return result
   }
 
   /// A preference that goes beside the policy, step by step (``Decoding/guidance``).
@@ -206,11 +232,10 @@ public final class Evaluator {
   public func samples(
     _ prompts: [[Int32]], first: Int, count: Int, seed: UInt64, temperature: Double = 1
   ) -> [[Int32]] {
-    var result: [[Int32]] = []
     let sampler = PolicySampler(language: language, temperature: temperature)
     let depth = Int(catalogue.tree.depth.max()!)
-    for start in stride(from: 0, to: prompts.count, by: Self.promptsAtOnce) {
-      let batch = prompts[start..<min(start + Self.promptsAtOnce, prompts.count)]
+    return batches(prompts, rowsOfTitles: min(openStates, count * depth)).flatMap { range in
+      let batch = prompts[range]
       var titles = TitleForest(catalogue.tree)
       let rows = batch.reduce(0) { $0 + $1.count } + batch.count * count * depth
       language.begin(rows: rows, queries: rows, training: false)
@@ -219,10 +244,9 @@ public final class Evaluator {
         &titles, prompts: 0..<batch.count, count: count, support: .catalogue
       ) { prompt, k in
         CounterRandom(
-          seed: seed, purpose: .evaluation, example: UInt32(first + start + prompt), sample: UInt32(k))
+          seed: seed, purpose: .evaluation, example: UInt32(first + range.lowerBound + prompt), sample: UInt32(k))
       }
-      result += leaves.map { $0.map { Int32($0) } }
+      return leaves.map { $0.map { Int32($0) } }
     }
-    return result
   }
 }
