@@ -1,9 +1,11 @@
 // swift-tools-version: 6.1
 import PackageDescription
 
-// The kernels are written with 8-wide vectors; these flags let the compiler keep one in one register.
+// The kernels are written with 8-wide vectors; these flags let the compiler keep one in one register. FLOWER_PORTABLE=1
+// builds for CPUs of x86 without AVX2: the same bits, slowly.
 #if arch(x86_64)
-  let vectorFlags: [SwiftSetting] = [.unsafeFlags(["-Xcc", "-mavx2", "-Xcc", "-mfma"])]
+  let vectorFlags: [SwiftSetting] =
+    Context.environment["FLOWER_PORTABLE"] == nil ? [.unsafeFlags(["-Xcc", "-mavx2", "-Xcc", "-mfma"])] : []
 #else
   let vectorFlags: [SwiftSetting] = []
 #endif

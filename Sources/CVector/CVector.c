@@ -63,8 +63,8 @@ bool flower_has_avx2(void) { return __builtin_cpu_supports("avx2") && __builtin_
 
 #else
 
-void flower_tile_avx2(PARAMETERS) { SIX_ROWS(float8) }
-void flower_tile_avx512(PARAMETERS) { SIX_ROWS(float8) }
+void flower_tile_avx2(PARAMETERS) { __builtin_trap(); }
+void flower_tile_avx512(PARAMETERS) { __builtin_trap(); }
 bool flower_has_avx512(void) { return false; }
 bool flower_has_avx2(void) { return false; }
 

@@ -45,14 +45,15 @@ INLINE void exp16(float16 *value) {
   *value = CHOOSE(x != x, x, CHOOSE(x < -87.3f, (float16)0.0f, bounded));
 }
 
-FOR_EVERY_CPU float flower_exp_row(float *x, float maximum, long count) {
+// Exponentials go to `out` unless that is null.
+INLINE float exp_sum(const float *x, float maximum, long count, float *out) {
   float16 sums = 0;
   long i = 0;
   for (; i + lanes <= count; i += lanes) {
     float16 e = ALL(x + i) - maximum;
     exp16(&e);
     sums += e;
-    AT(x + i) = e;
+    if (out) AT(out + i) = e;
   }
   if (i < count) {
     float16 e = -__builtin_inff();
@@ -60,12 +61,16 @@ FOR_EVERY_CPU float flower_exp_row(float *x, float maximum, long count) {
     e -= maximum;
     exp16(&e);
     sums += e;
-    memcpy(x + i, &e, (count - i) * sizeof(float));
+    if (out) memcpy(out + i, &e, (count - i) * sizeof(float));
   }
   const float8 eight = sums.lo + sums.hi;
   const float4 four = eight.lo + eight.hi;
   return (four.x + four.z) + (four.y + four.w);
 }
+
+FOR_EVERY_CPU float flower_exp_row(float *x, float maximum, long count) { return exp_sum(x, maximum, count, x); }
+
+FOR_EVERY_CPU float flower_exp_sum(const float *x, float maximum, long count) { return exp_sum(x, maximum, count, 0); }
 
 INLINE void silu_gate(const float *gate, const float *up, float *out) {
   const float16 g = ALL(gate);

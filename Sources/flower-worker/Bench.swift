@@ -38,7 +38,7 @@ struct Bench: ParsableCommand {
   var draws = BenchmarkShape().draws
   @Option(help: "Measured steps, after three that are not.")
   var repeats = 20
-  @Option(help: "Threads of the matrix products.")
+  @Option(help: "Threads of the step and of the sgemm beside it.")
   var threads = 1
   @Option(help: ArgumentHelp("Measure this tokenizer.json or tiktoken rank file.", valueName: "path"))
   var tokenizer: String?

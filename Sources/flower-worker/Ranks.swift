@@ -13,7 +13,8 @@ enum Ranks {
 
   /// Joins the others; alone, a single process.
   static func join() throws -> any Communicator {
-    Threads.count = ProcessInfo.processInfo.environment["OPENBLAS_NUM_THREADS"].flatMap { Int($0) } ?? 1
+    let threads = ProcessInfo.processInfo.environment["OPENBLAS_NUM_THREADS"].flatMap { Int($0) } ?? 1
+    Threads.count = min(max(threads, 1), 1024)
     guard MPICommunicator.isLaunched else { return SingleProcess() }
     let communicator = try MPICommunicator()
     mpi = communicator

@@ -51,13 +51,16 @@ import Testing
       for accumulate in [false, true] {
         let alpha: Float = accumulate ? 0.37 : 1
         let (left, right) = (transposeA ? a.transposed : a, transposeB ? b.transposed : b)
-        var c = before
-        Gemm.multiply(
-          m, n, k, alpha: alpha, left.values, lda: left.columns, transposeA: transposeA, right.values, ldb: right.columns,
-          transposeB: transposeB, accumulate: accumulate, &c.values, ldc: n)
-        #expect(
-          c.values == expected(a, b, alpha: alpha, addedTo: accumulate ? before : nil),
-          "\(transposeA) \(transposeB) \(accumulate)")
+        let expected = expected(a, b, alpha: alpha, addedTo: accumulate ? before : nil)
+        for tile in Tile.all {
+          for parts in 1...3 {
+            var c = before
+            Gemm.multiply(
+              m, n, k, alpha: alpha, left.values, lda: left.columns, transposeA: transposeA, right.values,
+              ldb: right.columns, transposeB: transposeB, accumulate: accumulate, &c.values, ldc: n, tile: tile, parts: parts)
+            #expect(c.values == expected, "\(transposeA) \(transposeB) \(accumulate), \(tile.name), \(parts) parts")
+          }
+        }
       }
     }
   }

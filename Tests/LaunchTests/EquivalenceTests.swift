@@ -96,7 +96,6 @@ extension LaunchTests {
       #expect(try workspace.weights("alone") == workspace.weights("one"))
     }
 
-    /// Also of different numbers on the ranks of one run.
     @Test func threadsChangeNothing() async throws {
       let workspace = try Workspace()
       for (ranks, threads, name) in [(1, 1, "one"), (1, 3, "three"), (2, 2, "two")] {

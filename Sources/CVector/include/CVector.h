@@ -1,4 +1,5 @@
-// Vector code that Swift does not reach well: two instructions, and the innermost loop of a matrix product.
+// Vector code that Swift does not reach well: single instructions, shuffles, the innermost loop of a matrix product, and row
+// kernels that choose among vectors of 8 and 16 floats when the program runs.
 #pragma once
 
 #include <stdbool.h>
@@ -55,11 +56,11 @@ typedef void flower_tile(
     long rows, long depth, float alpha, const float *a, long row_stride, long term_stride, const float *b, long b_stride,
     float *c, long c_stride, bool accumulate, const flower_next *next);
 
-/// 14 rows of 32 columns; for CPUs with AVX-512.
-flower_tile flower_tile_avx512;
-/// 6 rows of 16 columns; for any CPU, with AVX2 and FMA where the compiler may use them.
+/// 6 rows of 16 columns, for any CPU.
 flower_tile flower_tile_portable;
-/// 6 rows of 16 columns; for CPUs with AVX2 and FMA.
+/// 14 rows of 32 columns, where `flower_has_avx512`.
+flower_tile flower_tile_avx512;
+/// 6 rows of 16 columns, where `flower_has_avx2`.
 flower_tile flower_tile_avx2;
 
 bool flower_has_avx512(void);
@@ -70,6 +71,9 @@ bool flower_has_avx2(void);
 /// e^x to 1.1 ulp: x = n ln 2 + r, a polynomial of degree 6 in r, and n added to the exponent. Below -87.3 (where the result
 /// would be denormal) it is 0, above 88.3 it is infinite; NaN stays NaN.
 float flower_exp_row(float *x, float maximum, long count);
+
+/// The sum of the same exponentials.
+float flower_exp_sum(const float *x, float maximum, long count);
 
 /// out = silu(gate) · up, silu(g) = g / (1 + e^-g).
 void flower_silu_gate(const float *gate, const float *up, float *out, long count);

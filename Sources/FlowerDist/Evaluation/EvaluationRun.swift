@@ -24,7 +24,8 @@ public struct EvaluationRun {
     }
   }
 
-  private static let batch = 32
+  /// Of few examples every rank is to have some, whatever the number of ranks.
+  private static func batch(of examples: Int) -> Int { examples < 1000 ? 8 : 32 }
   /// Length of the lists that are kept.
   private static let length = 20
   /// Titles sampled per example.
@@ -91,7 +92,7 @@ public struct EvaluationRun {
 
   /// Lists of `length` leaves for all examples, computed by all ranks.
   private func lists(_ length: Int, _ body: (Range<Int>) throws -> [[Int32]]) throws -> [[Int32]] {
-    let flat = try communicator.spread(count: examples.count, batch: Self.batch, width: length) { range in
+    let flat = try communicator.spread(count: examples.count, batch: Self.batch(of: examples.count), width: length) { range in
       try body(range).flatMap { list in (0..<length).map { $0 < list.count ? Double(list[$0]) : -1 } }
     }
     return examples.indices.map { flat[$0 * length..<($0 + 1) * length].map { Int32($0) }.filter { $0 >= 0 } }
@@ -193,6 +194,7 @@ public struct EvaluationRun {
     let leaves = catalogue.tree.leafCount
     let count = run.examples.count
     let width = leaves + PopularityGroups.standardCount + divergences.count
+    let batch = batch(of: count)
     // One row for each batch: summed in one order, whichever rank computes it.
     let rows = try communicator.spread(count: (count + batch - 1) / batch, batch: 1, width: width) { range in
       try run.auditSums(range.lowerBound * batch..<min(range.upperBound * batch, count))

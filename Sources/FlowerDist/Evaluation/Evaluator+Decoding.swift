@@ -40,9 +40,9 @@ extension Evaluator {
   /// log-probability over the whole vocabulary, also where one token alone goes on; what ends among the best `beam`
   /// steps is kept and leaves its place to others. Ranked by sum / length^α, the length being tokens, ⊤ and an end token.
   ///
-  /// A hypothesis is given up when nothing that it may become can be among the best `beam` of what has ended: its sum only
-  /// falls, and the longest title that it begins has the largest divisor. The end token of `transformers` has a
-  /// log-probability too, which is left out here: models end with ⊤.
+  /// It ends when nothing that is open can become one of the best `beam` of what has ended: sums only fall, and the longest
+  /// title that a hypothesis begins has the largest divisor. Until then all stay, for they keep others out of the beam.
+  /// The end token of `transformers` has a log-probability too, which is left out here: models end with ⊤.
   private func published(
     _ prompts: ArraySlice<[Int32]>, beam: Int, guides: ArraySlice<Guide>?, excluding excluded: ArraySlice<Set<Int32>>,
     lengthPenalty: Double
@@ -91,8 +91,9 @@ extension Evaluator {
         // What guides may raise the sum.
         let kept =
           guides != nil || ended[prompt].count < beam ? -.infinity : ended[prompt][beam - 1].logProbability
-        open[prompt] = next.lazy.filter { !$0.isEnd }.prefix(beam).filter {
-          $0.sum / pow(Double(deepest[$0.node]) + 2, lengthPenalty) >= kept
+        open[prompt] = Array(next.lazy.filter { !$0.isEnd }.prefix(beam))
+        if open[prompt].allSatisfy({ $0.sum / pow(Double(deepest[$0.node]) + 2, lengthPenalty) < kept }) {
+          open[prompt] = []
         }
       }
     }

@@ -17,14 +17,16 @@ public final class Evaluator {
     }
     return deepest
   }()
-  /// Rows that more than a few prompts which are computed together may have: enough for products at full speed.
-  private static let rowsAtOnce = 16_384
+  /// Rows that more than a few prompts which are computed together may have: enough for products at full speed, in 256 MB.
+  private let rowsAtOnce: Int
 
   public init(_ catalogue: Catalogue, _ language: LanguageModel) {
     self.catalogue = catalogue
     self.language = language
     let leaves = catalogue.tree.flows(of: [Double](repeating: 1, count: catalogue.tree.leafCount))
     openStates = leaves.count { $0 > 1 }
+    let thousand = Activations.bytes(language.configuration, rows: 1000, queries: 1000, keeping: .nothing)
+    rowsAtOnce = min(16_384, 256_000_000 / (thousand / 1000))
   }
 
   /// log p(leaf | prompt) under the catalogue policy, for every leaf of every prompt: one forest over all choices.
@@ -53,7 +55,7 @@ public final class Evaluator {
     var rows = 0
     for (index, prompt) in prompts.enumerated() {
       rows += prompt.count + rowsOfTitles
-      if let last = result.last, last.count < 8 || last.count < 64 && rows <= Self.rowsAtOnce {
+      if let last = result.last, last.count < 8 || last.count < 64 && rows <= rowsAtOnce {
         result[result.count - 1] = last.lowerBound..<index + 1
       } else {
         result.append(index..<index + 1)

@@ -6,7 +6,7 @@ import Foundation
 /// of its rows sees. Rows of a branch see few rows of it (a title is short), so these are visited one by one.
 ///
 /// One thread computes a trunk and one head of keys and values, with all queries of them: gradients need no other's.
-struct Attention: @unchecked Sendable {
+struct Attention {
   let configuration: ModelConfiguration
   let forest: Forest
   /// The row of each query.
@@ -74,7 +74,7 @@ struct Attention: @unchecked Sendable {
   private var tile: Tile { .best }
 
   /// Calls `body` for each trunk and head of keys and values with the heads that query it.
-  private func forEachUnit(_ body: @Sendable (Trunk, _ keyValueHead: Int, _ heads: Range<Int>) -> Void) {
+  private func forEachUnit(_ body: (Trunk, _ keyValueHead: Int, _ heads: Range<Int>) -> Void) {
     let trunks = trunks
     let (kvHeads, group) = (configuration.kvHeads, configuration.heads / configuration.kvHeads)
     Threads.perform(trunks.count * kvHeads) { unit in
@@ -163,8 +163,8 @@ struct Attention: @unchecked Sendable {
 
   // MARK: Backward
 
-  /// Queries whose probabilities are kept together, a multiple of the rows of every ``Tile``: sums over queries are the same
-  /// bits on every CPU.
+  /// Queries whose probabilities are kept together: part of what decides the bits of sums over queries. A multiple of the rows
+  /// of every ``Tile``, so that no strip is short.
   private static let together = 84
 
   /// Writes the gradient of the queries, `[queries, queryDim]`, and adds those of keys and values, `[rows, 2 · kvDim]`.
@@ -203,7 +203,7 @@ struct Attention: @unchecked Sendable {
     }
   }
 
-  private struct Backward: @unchecked Sendable {
+  private struct Backward {
     let dOut: FloatPointer
     let dQuery: MutableFloatPointer
     let dKeyValue: MutableFloatPointer
@@ -261,7 +261,7 @@ struct Attention: @unchecked Sendable {
     var reader = 0
     for key in stride(from: 0, to: seenByAny, by: tile.rows) {
       let count = min(tile.rows, seenByAny - key)
-      // The first query that sees any of these keys; zeros of later ones that do not add nothing.
+      // The first query that sees any of these keys; of later ones, those that do not have zeros there.
       while visible(first + reader) <= key { reader += 1 }
       let line = reader * width + key
       dOut.multiply(

@@ -10,17 +10,20 @@ import CVector
 /// tenth of the product.
 enum Gemm {
   /// c = alpha · op(a) · op(b) (+ c when `accumulate`), where op(a) is `[m, k]`, op(b) `[k, n]` and c `[m, n]`.
+  ///
+  /// Neither `tile` nor `parts`, into which rows or columns are cut for threads, changes a bit.
   static func multiply(
     _ m: Int, _ n: Int, _ k: Int, alpha: Float = 1, _ a: FloatPointer, lda: Int, transposeA: Bool = false,
-    _ b: FloatPointer, ldb: Int, transposeB: Bool = false, accumulate: Bool = false, _ c: MutableFloatPointer, ldc: Int
+    _ b: FloatPointer, ldb: Int, transposeB: Bool = false, accumulate: Bool = false, _ c: MutableFloatPointer, ldc: Int,
+    tile: Tile = .best, parts: Int? = nil
   ) {
     let product = Product(
-      m: m, n: n, k: k, alpha: alpha, a: a, rowStride: transposeA ? 1 : lda, columnStride: transposeA ? lda : 1, b: b,
+      tile: tile, m: m, n: n, k: k, alpha: alpha, a: a, rowStride: transposeA ? 1 : lda, columnStride: transposeA ? lda : 1, b: b,
       ldb: ldb, transposeB: transposeB, accumulate: accumulate, c: c, ldc: ldc)
-    let parts = m * n * k < smallestShared ? 1 : Threads.count
+    let parts = parts ?? (m * n * k < smallestShared ? 1 : Threads.count)
     if parts == 1 { return product.run() }
-    let byRows = m / Tile.best.rows >= n / Tile.best.columns
-    let (size, unit) = byRows ? (m, Tile.best.rows) : (n, Tile.best.columns)
+    let byRows = m / tile.rows >= n / tile.columns
+    let (size, unit) = byRows ? (m, tile.rows) : (n, tile.columns)
     let units = (size + unit - 1) / unit
     Threads.perform(parts) { part in
       let range = min(size, units * part / parts * unit)..<min(size, units * (part + 1) / parts * unit)
@@ -58,7 +61,8 @@ enum Gemm {
 }
 
 /// One product, or the part of it that one thread computes.
-private struct Product: @unchecked Sendable {
+private struct Product {
+  var tile: Tile
   var m: Int
   var n: Int
   var k: Int
@@ -106,17 +110,16 @@ private struct Product: @unchecked Sendable {
       if !accumulate { for i in 0..<m { (c + i * ldc).update(repeating: 0, count: n) } }
       return
     }
-    let tile = Tile.best
     // Rows a power of two apart would compete for the same places of the first-level cache.
     let packsA = columnStride != 1 || rowStride % 512 == 0 && n > tile.columns
-    let packedB = PackedMatrix.size(terms: min(k, Self.depth), columns: min(n, Self.width))
+    let packedB = PackedMatrix.size(terms: min(k, Self.depth), columns: min(n, Self.width), tile)
     let packedA = packsA ? (min(k, Self.depth) + Self.padding) * min(m, Self.strips * tile.rows) : 0
     withUnsafeTemporaryAllocation(byteCount: 4 * (packedB + packedA), alignment: 64) { scratch in
       let memory = scratch.baseAddress!.assumingMemoryBound(to: Float.self)
       for start in stride(from: 0, to: k, by: Self.depth) {
         for left in stride(from: 0, to: n, by: Self.width) {
           block(
-            start..<min(start + Self.depth, k), left..<min(left + Self.width, n), tile, packedB: memory,
+            start..<min(start + Self.depth, k), left..<min(left + Self.width, n), packedB: memory,
             packedA: packsA ? memory + packedB : nil)
         }
       }
@@ -125,16 +128,15 @@ private struct Product: @unchecked Sendable {
 
   /// Adds the products over `terms` for the columns `columns`.
   private func block(
-    _ terms: Range<Int>, _ columns: Range<Int>, _ tile: Tile, packedB: MutableFloatPointer,
-    packedA: MutableFloatPointer?
+    _ terms: Range<Int>, _ columns: Range<Int>, packedB: MutableFloatPointer, packedA: MutableFloatPointer?
   ) {
     let (row, column) = transposeB ? (1, ldb) : (ldb, 1)
     let right = PackedMatrix(
       b + terms.lowerBound * row + columns.lowerBound * column, ldb: ldb, transposed: transposeB, terms: terms.count,
-      columns: columns.count, in: packedB)
+      columns: columns.count, in: packedB, tile)
     for top in stride(from: 0, to: m, by: Self.strips * tile.rows) {
       let bottom = min(top + Self.strips * tile.rows, m)
-      if let packedA { packA(terms, top..<bottom, tile.rows, to: packedA) }
+      if let packedA { packA(terms, top..<bottom, to: packedA) }
       for row in stride(from: top, to: bottom, by: tile.rows) {
         let rows = min(tile.rows, bottom - row)
         var left = a + row * rowStride + terms.lowerBound
@@ -151,9 +153,10 @@ private struct Product: @unchecked Sendable {
     }
   }
 
-  /// Writes rows of op(a) in strips of `height` rows: each `[terms, height]` where the rows of a are columns of memory, else
+  /// Writes rows of op(a) in strips of a tile's height: each `[terms, height]` where the rows of a are columns of memory, else
   /// `[height, terms + padding]`.
-  private func packA(_ terms: Range<Int>, _ rows: Range<Int>, _ height: Int, to target: MutableFloatPointer) {
+  private func packA(_ terms: Range<Int>, _ rows: Range<Int>, to target: MutableFloatPointer) {
+    let height = tile.rows
     let source = a + terms.lowerBound * columnStride + rows.lowerBound * rowStride
     if rowStride != 1 {
       for row in 0..<rows.count {

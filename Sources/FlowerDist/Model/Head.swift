@@ -1,3 +1,4 @@
+import CVector
 import Foundation
 
 /// Next-token distributions that are wanted: which outputs of a forest, over which tokens, and where the results go.
@@ -254,8 +255,8 @@ final class Head {
     let tokens = readouts.tokens(of: group.first!.set)
     let n = tokens.count
     reserveLogits(group.count * n)
-    if group.count * n < 32 {
-      // Too small for a product to pay.
+    // Few options make no product that pays. How many outputs ask for them must not decide: the bits would depend on it.
+    if n < 8 {
       for (i, entry) in group.enumerated() {
         for (k, token) in tokens.enumerated() {
           logits.base[i * n + k] = dot(
@@ -291,18 +292,7 @@ final class Head {
     var start = 0
     while start < count {
       let end = min(start + 512, count)
-      var sums = Float8.zero
-      var i = start
-      while i &+ 8 <= end {
-        sums += exp8(load8(x, i) - Float8(repeating: maximum))
-        i &+= 8
-      }
-      var sum = sum8(sums)
-      while i < end {
-        sum += exp1(x[i] - maximum)
-        i &+= 1
-      }
-      total += Double(sum)
+      total += Double(flower_exp_sum(x + start, maximum, end - start))
       start = end
     }
     return Double(maximum) + log(total)

@@ -9,11 +9,13 @@ enum Kernels {
     _ x: FloatPointer, weight: FloatPointer, epsilon: Float, out: MutableFloatPointer, inverse: MutableFloatPointer,
     rows: Int, width: Int
   ) {
-    for row in 0..<rows {
-      let source = x + row * width
-      let scale = 1 / (dot(source, source, width) / Float(width) + epsilon).squareRoot()
-      inverse[row] = scale
-      scaleRow(source, weight: weight, scale: scale, out: out + row * width, width: width)
+    Threads.perform(rows: rows, width: width) { rows in
+      for row in rows {
+        let source = x + row * width
+        let scale = 1 / (dot(source, source, width) / Float(width) + epsilon).squareRoot()
+        inverse[row] = scale
+        scaleRow(source, weight: weight, scale: scale, out: out + row * width, width: width)
+      }
     }
   }
 
@@ -21,8 +23,10 @@ enum Kernels {
   static func rmsNormAgain(
     _ x: FloatPointer, weight: FloatPointer, inverse: FloatPointer, out: MutableFloatPointer, rows: Int, width: Int
   ) {
-    for row in 0..<rows {
-      scaleRow(x + row * width, weight: weight, scale: inverse[row], out: out + row * width, width: width)
+    Threads.perform(rows: rows, width: width) { rows in
+      for row in rows {
+        scaleRow(x + row * width, weight: weight, scale: inverse[row], out: out + row * width, width: width)
+      }
     }
   }
 
@@ -155,9 +159,11 @@ enum Kernels {
 
   /// out = silu(gate) · up, where a row of `gateUp` is `width` gates, then `width` ups; silu(g) = g / (1 + e^-g).
   static func siluGate(_ gateUp: FloatPointer, out: MutableFloatPointer, rows: Int, width: Int) {
-    for row in 0..<rows {
-      let gate = gateUp + row * 2 * width
-      flower_silu_gate(gate, gate + width, out + row * width, width)
+    Threads.perform(rows: rows, width: width) { rows in
+      for row in rows {
+        let gate = gateUp + row * 2 * width
+        flower_silu_gate(gate, gate + width, out + row * width, width)
+      }
     }
   }
 
@@ -166,9 +172,11 @@ enum Kernels {
   static func siluGateBackward(
     _ dActivation: FloatPointer, gateUp: MutableFloatPointer, activation: MutableFloatPointer, rows: Int, width: Int
   ) {
-    for row in 0..<rows {
-      let gate = gateUp + row * 2 * width
-      flower_silu_gate_backward(dActivation + row * width, gate, gate + width, activation + row * width, width)
+    Threads.perform(rows: rows, width: width) { rows in
+      for row in rows {
+        let gate = gateUp + row * 2 * width
+        flower_silu_gate_backward(dActivation + row * width, gate, gate + width, activation + row * width, width)
+      }
     }
   }
 

@@ -7,7 +7,7 @@ struct PackedMatrix {
   private let tile: Tile
   let terms: Int
 
-  /// Floats that a matrix `[terms, columns]` takes, and the scratch of ``multiply(rows:terms:columns:alpha:_:strides:to:ldc:accumulate:)``.
+  /// Floats that a matrix `[terms, columns]` takes, and the scratch of its products.
   static func size(terms: Int, columns: Int, _ tile: Tile = .best) -> Int {
     terms * tile.padded(columns) + tile.rows * tile.columns
   }

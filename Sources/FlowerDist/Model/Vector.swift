@@ -25,34 +25,6 @@ typealias MutableFloatPointer = UnsafeMutablePointer<Float>
   return two[0] + two[1]
 }
 
-/// e^x to 1.1 ulp: x = n ln 2 + r, a polynomial of degree 6 in r, and n added to the exponent.
-///
-/// Below -87.3 (where the result would be denormal) it is 0, above 88.3 it is infinite; NaN stays NaN.
-@inline(__always) func exp8(_ x: Float8) -> Float8 {
-  // Adding 1.5 · 2^23 rounds to the nearest integer and leaves it in the low bits.
-  let shift = Float8(repeating: 12_582_912)
-  let shifted = fma8(x, Float8(repeating: 1.442_695_04), shift)
-  let n = shifted - shift
-  var r = fma8(n, Float8(repeating: -0.693_359_375), x)
-  r = fma8(n, Float8(repeating: 2.121_944_4e-4), r)
-  var p = Float8(repeating: 1.987_569_15e-4)
-  p = fma8(p, r, Float8(repeating: 1.398_199_95e-3))
-  p = fma8(p, r, Float8(repeating: 8.333_451_9e-3))
-  p = fma8(p, r, Float8(repeating: 4.166_579_6e-2))
-  p = fma8(p, r, Float8(repeating: 1.666_666_55e-1))
-  p = fma8(p, r, Float8(repeating: 0.5))
-  p = fma8(p, r * r, r) + 1
-  let bits = unsafeBitCast(shifted, to: SIMD8<Int32>.self) &<< 23
-  var result = unsafeBitCast(unsafeBitCast(p, to: SIMD8<Int32>.self) &+ bits, to: Float8.self)
-  result.replace(with: 0, where: x .< -87.3)
-  result.replace(with: .infinity, where: x .> 88.3)
-  result.replace(with: x, where: x .!= x)
-  return result
-}
-
-/// One lane of ``exp8(_:)``, so that a tail gives the same bits as a full vector.
-@inline(__always) func exp1(_ x: Float) -> Float { exp8(Float8(repeating: x))[0] }
-
 /// Σ a_i b_i with two running vectors, then lane by lane, then the tail.
 @inline(__always) func dot(_ a: FloatPointer, _ b: FloatPointer, _ count: Int) -> Float {
   var s0 = Float8.zero
