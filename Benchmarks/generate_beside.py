@@ -6,8 +6,8 @@
 
 In turn for --rounds rounds: `evaluate --score published --length-penalty 1 --beam B` of --users users, which ranks as
 `generate` does, token by token over the whole vocabulary; `evaluate --beam 20`, our own search over the catalogue, where
-forced tokens cost nothing; and `generate` with B beams, `prefix_allowed_tokens_fn` and its key-value cache for --fewer users. `generate` gets what helps it: prompts in
-batches of similar length, padded on the left.
+forced tokens cost nothing; and `generate` with B beams, `prefix_allowed_tokens_fn` and its key-value cache for --fewer
+users. `generate` gets what helps it: prompts in batches of similar length, padded on the left.
 """
 import argparse, json, pathlib, statistics, subprocess, tempfile, time
 
@@ -47,7 +47,8 @@ def main():
     parser.add_argument("--beam", type=int, default=10)
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--template", default="History: {history}\\nNext:", help="of the prompt, as in the recipe; \\\\n is a new line")
+    parser.add_argument(
+        "--template", default="History: {history}\\nNext:", help="of the prompt, as in the recipe; \\n is a new line")
     parser.add_argument("--history", type=int, default=5, help="titles of a prompt, as in the recipe")
     arguments = parser.parse_args()
     torch.set_num_threads(1)

@@ -7,8 +7,8 @@
 The first start makes an environment of its own in .cache/pytorch (PyTorch for CPUs and transformers, about 1 GB). A round
 times, one after the other, FlowerDist's step with given titles and with titles that it samples itself (`bench`), the
 hand-optimised PyTorch step (`pytorch_step.py`, compiled), the published step and Hugging Face's SFT step; the steps of
-PyTorch are given their titles, so ours with sampling does more than they do. Processor seconds count: on a shared machine they are steadier than the clock,
-and one thread that never waits has no others. Shown are medians over the rounds of the ratios within a round, least and
+PyTorch are given their titles, so ours with sampling does more than they do. Processor seconds count: on a shared machine
+they are steadier than the clock, and one thread that never waits has no others. Shown are medians over the rounds of the ratios within a round, least and
 most in brackets.
 """
 import argparse, json, pathlib, statistics, subprocess, sys, tempfile
@@ -56,6 +56,8 @@ def main():
     parser.add_argument("--trajectories", type=int, nargs="+", default=[1, 4, 8], metavar="K")
     arguments = parser.parse_args()
     make_environment()
+    if arguments.rounds < 1:
+        return
     print("| K | FlowerDist, processor s | of sgemm, % | on-policy, processor s | sampling, % of it "
           "| PyTorch optimised, times as long as the first | published step | Hugging Face SFT |")
     print("| --- " * 8 + "|", flush=True)

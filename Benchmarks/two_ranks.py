@@ -6,7 +6,7 @@
 The run of two ranks has twice the batch, so a rank does the same work per step as a run alone; what it has to do besides is
 to reduce gradients and to wait for the other. Rounds alternate; the first ten steps of a run do not count.
 """
-import argparse, json, os, pathlib, shutil, statistics, subprocess, tempfile
+import argparse, json, os, pathlib, statistics, subprocess, tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 WORKER = ROOT / ".build/release/flower-worker"
@@ -28,7 +28,8 @@ def main():
     arguments = parser.parse_args()
     environment = os.environ | {
         "OPENBLAS_NUM_THREADS": "1", "OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
-    directory = tempfile.mkdtemp()
+    temporary = tempfile.TemporaryDirectory()
+    directory = temporary.name
 
     def start(prefix, name, ranks, seed):
         settings = arguments.set + [
@@ -54,7 +55,6 @@ def main():
         shares.append(together / apart)
         print(f"| {number} | {apart:,.0f} | {together:,.0f} | {shares[-1]:.3f} |", flush=True)
     print(f"\nmedian {statistics.median(shares):.3f}")
-    shutil.rmtree(directory)
 
 
 main()
