@@ -12,10 +12,7 @@ import PackageDescription
 
 let package = Package(
   name: "FlowerDist",
-  products: [
-    .library(name: "FlowerDist", targets: ["FlowerDist"]),
-    .executable(name: "flower-worker", targets: ["flower-worker"]),
-  ],
+  products: [.executable(name: "flower-worker", targets: ["flower-worker"])],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.6.0"),
     .package(url: "https://github.com/jpsim/Yams", from: "6.0.0"),

@@ -196,6 +196,43 @@ private struct Policy {
     }
   }
 
+  /// The search may end before nothing is open, and then has the lists that it would have had.
+  @Test(arguments: [0, 0.5, 1, 3], 1...6) func aPublishedBeamLosesNothingByEndingEarly(lengthPenalty: Double, beam: Int) throws {
+    let policy = try Policy()
+    let tree = policy.tree
+    let none = Policy.prompts.map { _ in Set<Int32>() }
+    let found = Evaluator(policy.catalogue, policy.language).best(
+      Policy.prompts, Decoding(score: .published, lengthPenalty: lengthPenalty), exact: false, beam: beam, guides: nil,
+      excluding: none)
+    var titles = TitleForest(tree)
+    for prompt in Policy.prompts {
+      let index = titles.addPrompt(prompt)
+      for leaf in 0..<tree.leafCount { titles.addTitle(prompt: index, leaf: leaf, support: .vocabulary) }
+    }
+    let scores = policy.language.score(titles, training: false)
+    for (prompt, found) in found.enumerated() {
+      var open = [(sum: 0.0, node: 0)]
+      var ended: [Evaluator.Ranked] = []
+      while !open.isEmpty {
+        var next: [(sum: Double, node: Int, isEnd: Bool)] = []
+        for (sum, node) in open {
+          let options = scores[titles.scores(prompt: prompt, node: node, support: .vocabulary)!]
+          for (option, child) in zip(options, tree.children(of: node)) { next.append((sum + option, child, false)) }
+          if tree.leaf[node] >= 0 { next.append((sum + options.last!, node, true)) }
+        }
+        next.sort { $0.sum > $1.sum }
+        for step in next.prefix(beam) where step.isEnd {
+          let score = step.sum / pow(Double(tree.depth[step.node]) + 2, lengthPenalty)
+          ended.append(.init(leaf: tree.leaf[step.node], logProbability: score))
+        }
+        open = next.filter { !$0.isEnd }.prefix(beam).map { ($0.sum, $0.node) }
+      }
+      let expected = ended.sorted(by: >).prefix(beam)
+      #expect(found.map(\.leaf) == expected.map(\.leaf))
+      expectAgreement(found.map(\.logProbability), expected.map(\.logProbability), tolerance: 2e-5)
+    }
+  }
+
   /// A beam that leaves some out, token by token: what is kept has its own score, and no more than asked for.
   @Test func aSmallPublishedBeam() throws {
     let policy = try Policy()

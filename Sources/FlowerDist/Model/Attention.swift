@@ -310,10 +310,4 @@ struct Attention {
       i &+= 1
     }
   }
-
-  private func withFloats(_ count: Int, _ body: (MutableFloatPointer) -> Void) {
-    withUnsafeTemporaryAllocation(byteCount: 4 * count, alignment: 64) {
-      body($0.baseAddress!.assumingMemoryBound(to: Float.self))
-    }
-  }
 }

@@ -18,8 +18,8 @@ enum Gemm {
     tile: Tile = .best, parts: Int? = nil
   ) {
     let product = Product(
-      tile: tile, m: m, n: n, k: k, alpha: alpha, a: a, rowStride: transposeA ? 1 : lda, columnStride: transposeA ? lda : 1, b: b,
-      ldb: ldb, transposeB: transposeB, accumulate: accumulate, c: c, ldc: ldc)
+      tile: tile, m: m, n: n, k: k, alpha: alpha, a: a, rowStride: transposeA ? 1 : lda,
+      columnStride: transposeA ? lda : 1, b: b, ldb: ldb, transposeB: transposeB, accumulate: accumulate, c: c, ldc: ldc)
     let parts = parts ?? (m * n * k < smallestShared ? 1 : Threads.count)
     if parts == 1 { return product.run() }
     let byRows = m / tile.rows >= n / tile.columns
@@ -114,8 +114,7 @@ private struct Product {
     let packsA = columnStride != 1 || rowStride % 512 == 0 && n > tile.columns
     let packedB = PackedMatrix.size(terms: min(k, Self.depth), columns: min(n, Self.width), tile)
     let packedA = packsA ? (min(k, Self.depth) + Self.padding) * min(m, Self.strips * tile.rows) : 0
-    withUnsafeTemporaryAllocation(byteCount: 4 * (packedB + packedA), alignment: 64) { scratch in
-      let memory = scratch.baseAddress!.assumingMemoryBound(to: Float.self)
+    withFloats(packedB + packedA) { memory in
       for start in stride(from: 0, to: k, by: Self.depth) {
         for left in stride(from: 0, to: n, by: Self.width) {
           block(

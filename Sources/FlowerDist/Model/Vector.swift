@@ -14,6 +14,13 @@ typealias MutableFloatPointer = UnsafeMutablePointer<Float>
   UnsafeMutableRawPointer(pointer + index).storeBytes(of: value, as: Float8.self)
 }
 
+/// Calls `body` with room for `count` floats, at least one, that begins where a cache line does.
+func withFloats(_ count: Int, _ body: (MutableFloatPointer) -> Void) {
+  withUnsafeTemporaryAllocation(byteCount: 4 * count, alignment: 64) {
+    body($0.baseAddress!.assumingMemoryBound(to: Float.self))
+  }
+}
+
 @inline(__always) func fma8(_ a: Float8, _ b: Float8, _ c: Float8) -> Float8 { flower_fma8(a, b, c) }
 
 @inline(__always) func sqrt8(_ a: Float8) -> Float8 { flower_sqrt8(a) }
