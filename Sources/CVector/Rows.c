@@ -118,3 +118,21 @@ FOR_EVERY_CPU void flower_silu_gate_backward(const float *d_out, float *gate, fl
     memcpy(out + i, a, bytes);
   }
 }
+
+FOR_EVERY_CPU void flower_to_bfloat16(const float *x, unsigned short *out, long count) {
+  for (long i = 0; i < count; i++) {
+    unsigned bits;
+    memcpy(&bits, x + i, sizeof bits);
+    const unsigned rounded = (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
+    out[i] = (bits & 0x7fffffff) > 0x7f800000 ? bits >> 16 | 0x40 : rounded;
+  }
+}
+
+FOR_EVERY_CPU void flower_add_bfloat16(const unsigned short *x, float *y, long count) {
+  for (long i = 0; i < count; i++) {
+    const unsigned bits = (unsigned)x[i] << 16;
+    float value;
+    memcpy(&value, &bits, sizeof value);
+    y[i] += value;
+  }
+}

@@ -18,6 +18,9 @@ struct Train: ParsableCommand {
   @Option(help: ArgumentHelp("Go on from the newest whole checkpoint, or from this one.", valueName: "latest|PATH"))
   var resume: String?
 
+  @Option(help: "How gradients travel between ranks, as communication.compress: none or bf16, for slow networks.")
+  var compress: String?
+
   @Option(
     help: ArgumentHelp(
       "Save and end with code 130 after this time, such as 90m or 1d12h, and after the step that is being computed.",
@@ -33,7 +36,8 @@ struct Train: ParsableCommand {
     let recipe = try ranks.together {
       // A name is held to the same rules wherever it is given.
       let name = name.map { ["name='\($0.replacing("'", with: "''"))'"] } ?? []
-      return try Recipe.read(path: self.recipe, overrides: overrides + name)
+      let compress = compress.map { ["communication.compress=\($0)"] } ?? []
+      return try Recipe.read(path: self.recipe, overrides: overrides + name + compress)
     }
     if dryRun {
       let plan = try TrainingLoop.plan(recipe, ranks)

@@ -18,18 +18,27 @@ import Testing
     var buffers: Int
   }
 
-  /// Two steps on one rank: reduce, let the owners double the sum into an arena, gather.
-  static func steps(_ communicator: any Communicator, grains: Int, bucket: Int) -> Outcome {
-    let reducer = GradientReducer(count: count, grains: grains, communicator: communicator, bucket: bucket)
+  /// Two steps on one rank: reduce, in the second while the last gradient becomes complete, let the owners double the sum into
+  /// an arena, gather.
+  static func steps(
+    _ communicator: any Communicator, grains: Int, bucket: Int,
+    compression: Recipe.Communication.Compression = .none
+  ) -> Outcome {
+    let reducer = GradientReducer(
+      count: count, grains: grains, communicator: communicator, compression: compression, bucket: bucket)
+    let mine = ReductionPlan.grains(ofRank: communicator.rank, grains: grains, ranks: communicator.size)
     let arena = FloatArena(count: count)
     var norm = 0.0
     var buffers = Set<UnsafeMutablePointer<Float>>()
-    for _ in 0..<2 {
-      for grain in ReductionPlan.grains(ofRank: communicator.rank, grains: grains, ranks: communicator.size) {
+    for step in 0..<2 {
+      for grain in mine {
         let buffer = reducer.buffer()
         buffers.insert(buffer.base)
         // A buffer is zero when it is handed out.
-        for index in 0..<count { buffer.base[index] += gradient(grain, index) }
+        for index in (0..<count).reversed() {
+          buffer.base[index] += gradient(grain, index)
+          if step == 1, grain == mine.last, index.isMultiple(of: 3001) { reducer.advance(buffer, completeFrom: index) }
+        }
         reducer.add(buffer)
       }
       let reduced = reducer.reduce()
@@ -49,7 +58,7 @@ import Testing
   }
 
   @Test(arguments: [1, 2, 8]) func aSingleProcess(grains: Int) {
-    let outcome = Self.steps(SingleProcess(), grains: grains, bucket: 1000)
+    let outcome = Self.steps(SingleProcess(), grains: grains, bucket: 2)
     let expected = Self.expected(grains: grains)
     let same = outcome.gathered == expected.map { (2 * $0).bitPattern }
     #expect(same)
@@ -60,14 +69,28 @@ import Testing
 
   @Test(arguments: [(2, 2), (4, 3), (8, 2), (8, 3), (8, 5), (8, 7), (8, 8), (16, 6), (16, 11)])
   func anyNumberOfRanks(grains: Int, ranks: Int) throws {
-    let alone = Self.steps(SingleProcess(), grains: grains, bucket: 1 << 20)
-    let outcomes = try InMemoryRanks.run(ranks) { Self.steps($0, grains: grains, bucket: 1000) }
+    let alone = Self.steps(SingleProcess(), grains: grains, bucket: 256)
+    let outcomes = try InMemoryRanks.run(ranks) { Self.steps($0, grains: grains, bucket: 2) }
     for outcome in outcomes {
       let same = outcome.gathered == alone.gathered
       #expect(same)
       #expect(outcome.norm == alone.norm, "the norm has the same bits")
     }
     #expect(outcomes.map(\.buffers).max() == GradientReducer.bufferCount(grains: grains, ranks: ranks))
+  }
+
+  /// Rounded gradients are those of fp32 to a bfloat16's 8 bits, and every rank has the same.
+  @Test(arguments: [(2, 2), (8, 3), (8, 8)]) func rounded(grains: Int, ranks: Int) throws {
+    let outcomes = try InMemoryRanks.run(ranks) { Self.steps($0, grains: grains, bucket: 2, compression: .bf16) }
+    #expect(outcomes.allSatisfy { $0.gathered == outcomes[0].gathered })
+    let alone = Self.steps(SingleProcess(), grains: grains, bucket: 256)
+    #expect(outcomes[0].gathered != alone.gathered)
+    for (index, bits) in outcomes[0].gathered.enumerated() {
+      let magnitude = (0..<grains).reduce(0) { $0 + abs(2 * Self.gradient($1, index)) }
+      let difference = abs(Float(bitPattern: bits) - Float(bitPattern: alone.gathered[index]))
+      // Half a unit of 8 bits at each of at most three roundings.
+      #expect(difference <= 3 * magnitude / 256)
+    }
   }
 
   /// The documented bound: log2(V/p) + 1 for powers of two.

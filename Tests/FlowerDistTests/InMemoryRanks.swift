@@ -49,6 +49,25 @@ enum InMemoryRanks {
       values = [Any?](repeating: nil, count: hosts.count)
     }
 
+    private var mail: [Route: [[UInt8]]] = [:]
+
+    func send(_ bytes: [UInt8], _ route: Route) {
+      condition.withLock {
+        mail[route, default: []].append(bytes)
+        condition.broadcast()
+      }
+    }
+
+    func take(_ route: Route) -> [UInt8]? {
+      condition.withLock { mail[route]?.isEmpty == false ? mail[route]!.removeFirst() : nil }
+    }
+
+    func wait(forAny routes: [Route]) {
+      condition.withLock {
+        while !routes.contains(where: { mail[$0]?.isEmpty == false }) { condition.wait() }
+      }
+    }
+
     func all<Value>(_ rank: Int, _ value: Value) -> [Value] {
       condition.lock()
       defer { condition.unlock() }
@@ -65,6 +84,12 @@ enum InMemoryRanks {
       }
       return complete.map { $0 as! Value }
     }
+  }
+
+  private struct Route: Hashable {
+    var from: Int
+    var to: Int
+    var tag: Int
   }
 
   private final class Rank: Communicator {
@@ -90,22 +115,38 @@ enum InMemoryRanks {
     func gather(_ bytes: [UInt8]) -> [[UInt8]] { board.all(rank, bytes) }
     func broadcast(_ bytes: [UInt8]) -> [UInt8] { board.all(rank, bytes)[0] }
 
-    func exchange(
-      sends: [(to: Int, floats: UnsafeBufferPointer<Float>)], receives: [(from: Int, count: Int)], bucket: Int,
-      received: (_ index: Int, _ start: Int, _ floats: UnsafeBufferPointer<Float>) -> Void
-    ) {
-      let all = board.all(rank, sends.map { (to: $0.to, floats: Array($0.floats)) })
-      var taken = [Int](repeating: 0, count: size)
-      for (index, receive) in receives.enumerated() {
-        let message = all[receive.from].filter { $0.to == rank }[taken[receive.from]].floats
-        taken[receive.from] += 1
-        precondition(message.count == receive.count, "a rank sends what another does not expect")
-        for start in stride(from: 0, to: message.count, by: bucket) {
-          let piece = Array(message[start..<Swift.min(start + bucket, message.count)])
-          piece.withUnsafeBufferPointer { received(index, start, $0) }
-        }
-      }
-      precondition(all.indices.allSatisfy { from in all[from].count { $0.to == rank } == taken[from] })
+    /// Sent bytes are copied, so that a send is done at once.
+    func send(_ bytes: UnsafeRawBufferPointer, to other: Int, tag: Int) -> Message {
+      board.send(Array(bytes), Route(from: rank, to: other, tag: tag))
+      return next()
+    }
+
+    func receive(_ bytes: UnsafeMutableRawBufferPointer, from other: Int, tag: Int) -> Message {
+      let message = next()
+      expected[message] = (Route(from: other, to: rank, tag: tag), bytes)
+      return message
+    }
+
+    private var messages = 0
+    private var expected: [Message: (Route, UnsafeMutableRawBufferPointer)] = [:]
+
+    private func next() -> Message {
+      messages += 1
+      return Message(number: messages)
+    }
+
+    func isDone(_ message: Message) -> Bool {
+      guard let (route, bytes) = expected[message] else { return true }
+      guard let sent = board.take(route) else { return false }
+      precondition(sent.count == bytes.count, "a rank sends what another does not expect")
+      bytes.copyBytes(from: sent)
+      expected[message] = nil
+      return true
+    }
+
+    func wait(forAny messages: [Message]) {
+      if messages.contains(where: { expected[$0] == nil }) { return }
+      board.wait(forAny: messages.map { expected[$0]!.0 })
     }
   }
 }

@@ -390,6 +390,7 @@ private let valid = """
     recipe.training = .init(
       globalBatch: 1, grains: 1, batching: .user, userTargets: 1, microBatch: 1, activationCheckpointing: true, steps: 1,
       epochs: 1, seed: 0, logEvery: 1, nonfiniteLimit: 1, deadline: 5, checkWeightsEvery: 7)
+    recipe.communication = .init(overlap: false, compress: .bf16)
     recipe.validation = .init(every: 1, metric: .ndcgAt10, examples: 1, patience: 1)
     recipe.checkpoint = .init(every: 1, keep: 3, keepBest: false, background: false)
     (recipe.evaluation.beam, recipe.evaluation.excludeHistory, recipe.evaluation.examples) = (21, true, 1)

@@ -8,8 +8,15 @@ import Testing
   /// Blocks of the arena; some are fewer than ranks.
   static let sizes = [1, 5, 16, 37]
 
-  static func plan(_ shape: (grains: Int, ranks: Int), blocks: Int) -> ReductionPlan {
-    ReductionPlan(count: blocks * ReductionPlan.blockSize - 7, grains: shape.grains, ranks: shape.ranks)
+  /// Buckets of a few blocks, so that most sizes have several.
+  static func plan(_ shape: (grains: Int, ranks: Int), blocks: Int, bucket: Int = 6) -> ReductionPlan {
+    ReductionPlan(
+      count: blocks * ReductionPlan.blockSize - 7, grains: shape.grains, ranks: shape.ranks, bucket: bucket)
+  }
+
+  /// Of all buckets, one after the other.
+  static func rounds(_ plan: ReductionPlan) -> [[ReductionPlan.Transfer]] {
+    plan.buckets.indices.flatMap { plan.rounds(ofBucket: $0) }
   }
 
   /// The sum over grains in the one fixed tree.
@@ -66,7 +73,7 @@ import Testing
           (0..<blocks).map { block in Self.tree(gradients[subtree].map { $0[block] }[...]) }
         }
       }
-      for round in plan.rounds {
+      for round in Self.rounds(plan) {
         // What is sent was there when the round began, and nothing is sent that also arrives.
         let before = slots
         for t in round {
@@ -81,7 +88,7 @@ import Testing
       for owner in plan.owners {
         for block in owner.blocks { arenas[owner.rank][block] = slots[owner.rank][owner.slot][block] }
       }
-      for round in plan.rounds.reversed() {
+      for round in Self.rounds(plan).reversed() {
         let before = arenas
         for t in round where t.from != t.to {
           for block in t.blocks { arenas[t.from][block] = before[t.to][block] }
@@ -100,8 +107,8 @@ import Testing
 
   @Test(arguments: shapes) func traffic(grains: Int, ranks: Int) {
     let blocks = 16 * 16
-    let plan = Self.plan((grains, ranks), blocks: blocks)
-    let moving = plan.rounds.flatMap { $0 }.filter { $0.from != $0.to }
+    let plan = Self.plan((grains, ranks), blocks: blocks, bucket: 128)
+    let moving = Self.rounds(plan).flatMap { $0 }.filter { $0.from != $0.to }
     for rank in 0..<ranks {
       let sent = moving.reduce(0) { $0 + ($1.from == rank ? $1.blocks.count : 0) }
       let received = moving.reduce(0) { $0 + ($1.to == rank ? $1.blocks.count : 0) }

@@ -80,3 +80,9 @@ void flower_silu_gate(const float *gate, const float *up, float *out, long count
 
 /// Replaces gates and ups by their gradients, given that of `flower_silu_gate`'s output, and writes that output once more.
 void flower_silu_gate_backward(const float *d_out, float *gate, float *up, float *out, long count);
+
+/// Rounds floats to bfloat16, their upper halves: to nearest, ties to even; a NaN stays one.
+void flower_to_bfloat16(const float *x, unsigned short *out, long count);
+
+/// y += x, x in bfloat16.
+void flower_add_bfloat16(const unsigned short *x, float *y, long count);

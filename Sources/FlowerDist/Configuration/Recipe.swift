@@ -18,6 +18,7 @@ public struct Recipe: Equatable, Sendable {
   public var replay = Replay()
   public var optimizer = Optimizer()
   public var training = Training()
+  public var communication = Communication()
   public var validation = Validation()
   public var checkpoint = Checkpoint()
   public var evaluation = Evaluation()
@@ -245,6 +246,16 @@ public struct Recipe: Equatable, Sendable {
     public var deadline = 600
     /// Compare the weights of the ranks every n steps, besides before each checkpoint; 0: only then.
     public var checkWeightsEvery = 100
+  }
+
+  /// What the ranks send to each other.
+  public struct Communication: Equatable, Sendable {
+    /// How gradients travel: as they are, or rounded to bfloat16, half as many bytes. Rounded ones give other bits on other
+    /// numbers of ranks.
+    public enum Compression: String, CaseIterable, Sendable { case none, bf16 }
+    /// Add gradients over the ranks while those of earlier layers are still computed.
+    public var overlap = true
+    public var compress = Compression.none
   }
 
   public struct Validation: Equatable, Sendable {

@@ -95,6 +95,9 @@ extension RecipeField {
     RecipeField("training.deadline", \.training.deadline, .within(0...1_000_000)),
     RecipeField("training.check_weights_every", \.training.checkWeightsEvery, .within(0...1_000_000_000)),
 
+    RecipeField("communication.overlap", \.communication.overlap),
+    RecipeField("communication.compress", \.communication.compress),
+
     RecipeField("validation.every", \.validation.every, .within(0...1_000_000_000)),
     RecipeField("validation.metric", \.validation.metric),
     RecipeField("validation.examples", \.validation.examples, .within(1...10_000_000)),

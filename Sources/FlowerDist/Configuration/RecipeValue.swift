@@ -138,5 +138,6 @@ extension Recipe.Reward.ScoreValues: RecipeChoice {}
 extension Recipe.Replay.Feed: RecipeChoice {}
 extension Recipe.Optimizer.Schedule: RecipeChoice {}
 extension Recipe.Training.Batching: RecipeChoice {}
+extension Recipe.Communication.Compression: RecipeChoice {}
 extension Recipe.Validation.Metric: RecipeChoice {}
 extension Decoding.Score: RecipeChoice {}

@@ -16,16 +16,31 @@ public protocol Communicator: AnyObject {
   func gather(_ bytes: [UInt8]) -> [[UInt8]]
   /// The bytes of rank zero.
   func broadcast(_ bytes: [UInt8]) -> [UInt8]
-  /// Sends and receives the floats of one round: all sends are started, then receives are taken in order, each handed
-  /// to `received` in pieces of at most `bucket` floats.
-  func exchange(
-    sends: [(to: Int, floats: UnsafeBufferPointer<Float>)], receives: [(from: Int, count: Int)], bucket: Int,
-    received: (_ index: Int, _ start: Int, _ floats: UnsafeBufferPointer<Float>) -> Void)
+  /// Starts to send bytes, which stay as they are until the message is done. What one rank sends to another under one tag
+  /// arrives in the order in which it was sent.
+  func send(_ bytes: UnsafeRawBufferPointer, to rank: Int, tag: Int) -> Message
+  /// Starts to receive as many bytes as there is room for, which nobody touches until the message is done.
+  func receive(_ bytes: UnsafeMutableRawBufferPointer, from rank: Int, tag: Int) -> Message
+  /// Whether a message is done; all others move on meanwhile. What was said to be done once is not asked for again.
+  func isDone(_ message: Message) -> Bool
+  /// Returns when one of the messages is done.
+  func wait(forAny messages: [Message])
+}
+
+/// One half of a pair of calls, on its way.
+public struct Message: Hashable, Sendable {
+  /// Counted by the communicator.
+  let number: Int
 }
 
 extension Communicator {
 
   public var isRoot: Bool { rank == 0 }
+
+  /// Returns when a message is done.
+  func wait(for message: Message) {
+    while !isDone(message) { wait(forAny: [message]) }
+  }
 
   /// The sum over ranks.
   public func sum(_ values: [Double]) -> [Double] {
@@ -86,10 +101,9 @@ public final class SingleProcess: Communicator {
   public func max(_ values: [Int64]) -> [Int64] { values }
   public func gather(_ bytes: [UInt8]) -> [[UInt8]] { [bytes] }
   public func broadcast(_ bytes: [UInt8]) -> [UInt8] { bytes }
-  public func exchange(
-    sends: [(to: Int, floats: UnsafeBufferPointer<Float>)], receives: [(from: Int, count: Int)], bucket: Int,
-    received: (_ index: Int, _ start: Int, _ floats: UnsafeBufferPointer<Float>) -> Void
-  ) {
-    precondition(sends.isEmpty && receives.isEmpty, "a single process has nobody to talk to")
-  }
+  public func send(_ bytes: UnsafeRawBufferPointer, to rank: Int, tag: Int) -> Message { nobody() }
+  public func receive(_ bytes: UnsafeMutableRawBufferPointer, from rank: Int, tag: Int) -> Message { nobody() }
+  public func isDone(_ message: Message) -> Bool { nobody() }
+  public func wait(forAny messages: [Message]) { nobody() }
+  private func nobody() -> Never { preconditionFailure("a single process has nobody to talk to") }
 }

@@ -15,7 +15,9 @@ public final class MPICommunicator: Communicator {
   public private(set) var hosts: [String] = []
 
   private let world = flower_mpi_world()
-  private var scratch = FloatArena(count: 0)
+  /// Those that are not done.
+  private var requests: [Message: MPI_Request] = [:]
+  private var messages = 0
 
   /// Whether this process was started by mpirun (or by Slurm with PMIx).
   public static var isLaunched: Bool {
@@ -107,46 +109,43 @@ public final class MPICommunicator: Communicator {
     return result
   }
 
-  public func exchange(
-    sends: [(to: Int, floats: UnsafeBufferPointer<Float>)], receives: [(from: Int, count: Int)], bucket: Int,
-    received: (_ index: Int, _ start: Int, _ floats: UnsafeBufferPointer<Float>) -> Void
-  ) {
-    var requests: [MPI_Request?] = []
-    for (to, floats) in sends {
-      for start in stride(from: 0, to: floats.count, by: bucket) {
-        var request: MPI_Request?
-        check(
-          MPI_Isend(
-            floats.baseAddress! + start, Int32(Swift.min(bucket, floats.count - start)), flower_mpi_float(), Int32(to),
-            0, world, &request),
-          "MPI_Isend")
-        requests.append(request)
-      }
-    }
-    // Two buffers, so that a bucket arrives while the one before is added.
-    if scratch.count < 2 * bucket { scratch = FloatArena(count: 2 * bucket) }
-    let pieces = receives.enumerated().flatMap { index, receive in
-      stride(from: 0, to: receive.count, by: bucket).map {
-        (index: index, from: receive.from, start: $0, count: Swift.min(bucket, receive.count - $0))
-      }
-    }
-    var pending: [MPI_Request?] = [nil, nil]
-    func post(_ piece: Int) {
-      if piece >= pieces.count { return }
-      check(
-        MPI_Irecv(
-          scratch.base + (piece % 2) * bucket, Int32(pieces[piece].count), flower_mpi_float(),
-          Int32(pieces[piece].from), 0, world, &pending[piece % 2]),
-        "MPI_Irecv")
-    }
-    post(0)
-    for (index, piece) in pieces.enumerated() {
-      post(index + 1)
-      check(MPI_Wait(&pending[index % 2], flower_mpi_status_ignore()), "MPI_Wait")
-      received(
-        piece.index, piece.start,
-        UnsafeBufferPointer(start: scratch.base + (index % 2) * bucket, count: piece.count))
-    }
-    check(MPI_Waitall(Int32(requests.count), &requests, flower_mpi_statuses_ignore()), "MPI_Waitall")
+  public func send(_ bytes: UnsafeRawBufferPointer, to rank: Int, tag: Int) -> Message {
+    var request: MPI_Request?
+    check(
+      MPI_Isend(bytes.baseAddress, Int32(bytes.count), flower_mpi_byte(), Int32(rank), Int32(tag), world, &request),
+      "MPI_Isend")
+    return message(request)
+  }
+
+  public func receive(_ bytes: UnsafeMutableRawBufferPointer, from rank: Int, tag: Int) -> Message {
+    var request: MPI_Request?
+    check(
+      MPI_Irecv(bytes.baseAddress, Int32(bytes.count), flower_mpi_byte(), Int32(rank), Int32(tag), world, &request),
+      "MPI_Irecv")
+    return message(request)
+  }
+
+  private func message(_ request: MPI_Request?) -> Message {
+    messages += 1
+    requests[Message(number: messages)] = request
+    return Message(number: messages)
+  }
+
+  public func isDone(_ message: Message) -> Bool {
+    guard let pending = requests[message] else { return true }
+    var request: MPI_Request? = pending
+    var flag: Int32 = 0
+    check(MPI_Test(&request, &flag, flower_mpi_status_ignore()), "MPI_Test")
+    if flag != 0 { requests[message] = nil }
+    return flag != 0
+  }
+
+  public func wait(forAny messages: [Message]) {
+    var waiting = messages.map { requests[$0] }
+    if waiting.contains(where: { $0 == nil }) { return }
+    var index: Int32 = 0
+    check(
+      MPI_Waitany(Int32(waiting.count), &waiting, &index, flower_mpi_status_ignore()), "MPI_Waitany")
+    if messages.indices.contains(Int(index)) { requests[messages[Int(index)]] = nil }
   }
 }

@@ -71,6 +71,9 @@ public final class Adapter {
     return (list, slots)
   }
 
+  /// The offset of a layer's first matrix.
+  func start(ofLayer layer: Int) -> Int { slots[layer].values.map(\.a).min()! }
+
   func slot(_ layer: Int, _ module: Module) -> Slot? { slots[layer][module] }
 
   /// A uniform in ±1/√input, B zero, as PEFT starts them.

@@ -93,8 +93,11 @@ public final class LanguageModel {
 
   /// Adds to `arena`, laid out as what is trained, the gradient of a loss whose derivatives by the log-probabilities are
   /// `gradient`.
+  ///
+  /// - Parameter progress: called every few products with the offset from which on `arena` is complete.
   public func backward(
-    _ forest: Forest, _ readouts: Readouts, gradient: [Double], into arena: FloatArena
+    _ forest: Forest, _ readouts: Readouts, gradient: [Double], into arena: FloatArena,
+    progress: ((_ completeFrom: Int) -> Void)? = nil
   ) {
     guard let current, current.keeping != .nothing else {
       preconditionFailure("the forest was not scored for training")
@@ -108,6 +111,8 @@ public final class LanguageModel {
         embedding: outputEmbedding, dHidden: dHidden.base, dEmbedding: transformer.dense(arena, transformer.layout.head)
       )
     }
-    clock.measure(.backward) { transformer.backward(forest, current, dHidden: dHidden.base, gradient: arena) }
+    clock.measure(.backward) {
+      transformer.backward(forest, current, dHidden: dHidden.base, gradient: arena, progress: progress)
+    }
   }
 }

@@ -1,3 +1,5 @@
+import CVector
+
 /// The safetensors format: eight bytes with the length of a header, the header (JSON), the tensors' bytes.
 /// Source: https://github.com/huggingface/safetensors.
 public enum SafeTensors {
@@ -91,8 +93,8 @@ public enum SafeTensors {
 
   /// Rounded to nearest, ties to even; a NaN stays one.
   static func bfloat16(_ value: Float) -> UInt16 {
-    let bits = value.bitPattern
-    if value.isNaN { return UInt16(bits >> 16) | 0x40 }
-    return UInt16((bits + 0x7fff + (bits >> 16 & 1)) >> 16)
+    var bits: UInt16 = 0
+    withUnsafePointer(to: value) { flower_to_bfloat16($0, &bits, 1) }
+    return bits
   }
 }

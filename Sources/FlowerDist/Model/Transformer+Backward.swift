@@ -2,7 +2,13 @@ extension Transformer {
   /// Adds to `gradient` (laid out by ``trainable``) the gradient of a loss whose derivative by `a.hidden` is `dHidden`.
   ///
   /// Consumes the activations: a forest is walked back once, over all rows of all passes together.
-  func backward(_ forest: Forest, _ a: Activations, dHidden: FloatPointer, gradient: FloatArena) {
+  ///
+  /// - Parameter progress: called every few products with the offset from which on `gradient` is complete: layers lie in the
+  ///   arena in their order, and their gradients are made in the opposite one.
+  func backward(
+    _ forest: Forest, _ a: Activations, dHidden: FloatPointer, gradient: FloatArena,
+    progress: ((_ completeFrom: Int) -> Void)? = nil
+  ) {
     precondition(a.keeping != .nothing, "activations were made for inference")
     if forest.queryCount == 0 { return }
     let c = configuration
@@ -12,6 +18,7 @@ extension Transformer {
     Kernels.rmsNormBackward(
       dHidden, x: a.final.base, weight: weights.base + layout.finalNorm, inverse: a.finalInverse.base,
       dx: scratch.dQueryOut.base, dWeight: dense(gradient, layout.finalNorm), rows: forest.queryCount, width: h)
+    var complete = adapter == nil ? layout.finalNorm : gradient.count
     for layer in (0..<c.layers).reversed() {
       let rows = queryRows(forest, layer)
       if a.keeping == .inputs {
@@ -20,7 +27,9 @@ extension Transformer {
       }
       // The residual stream's gradient arrives by query and leaves by row.
       if layer < c.layers - 1 { swap(&scratch.dx, &scratch.dQueryOut) }
-      backwardLayer(forest, a, layer, rows: rows, scratch, gradient)
+      backwardLayer(forest, a, layer, rows: rows, scratch, gradient) { progress?(complete) }
+      complete = start(ofLayer: layer)
+      progress?(complete)
     }
     guard let dEmbedding = dense(gradient, layout.embedding) else { return }
     for row in 0..<forest.rowCount {
@@ -30,8 +39,11 @@ extension Transformer {
 
   /// `s.dQueryOut` is the gradient of the layer's output by query; afterwards `s.dx` is that of its input by row (but not
   /// below the first layer of a frozen model, where nobody asks for it).
+  ///
+  /// - Parameter pause: called every few products.
   private func backwardLayer(
-    _ forest: Forest, _ a: Activations, _ layer: Int, rows: [Int32], _ s: BackwardScratch, _ gradient: FloatArena
+    _ forest: Forest, _ a: Activations, _ layer: Int, rows: [Int32], _ s: BackwardScratch, _ gradient: FloatArena,
+    pause: () -> Void
   ) {
     let c = configuration
     let h = c.hiddenSize
@@ -50,13 +62,17 @@ extension Transformer {
     Kernels.siluGateBackward(
       s.dMLP.base, gateUp: a.gateUp(layer), activation: a.mlp.base, rows: queries, width: inner)
     addWeightGradient(p.down, layer, dOut, x: a.mlp.base, rows: queries, to: gradient)
+    pause()
     Kernels.rmsNormAgain(
       a.middle(layer), weight: w + p.postNorm, inverse: a.middleInverse(layer), out: gathered, rows: queries, width: h)
     addWeightGradient(p.gateUp, layer, a.gateUp(layer), x: gathered, rows: queries, to: gradient)
+    pause()
     inputGradient(p.gateUp, layer, a.gateUp(layer), rows: queries, to: s.dNormed.base)
     Kernels.rmsNormBackward(
       s.dNormed.base, x: a.middle(layer), weight: w + p.postNorm, inverse: a.middleInverse(layer), dx: dOut,
       dWeight: dense(gradient, p.postNorm), rows: queries, width: h)
+
+    pause()
 
     // Attention: middle = input + o(attend(q, k, v)).
     addWeightGradient(p.o, layer, dOut, x: a.attended(layer), rows: queries, to: gradient)
@@ -64,6 +80,7 @@ extension Transformer {
     s.dKeyValue.base.update(repeating: 0, count: all * kv)
     attention(forest, a, layer, rows[...]).backward(
       dOut: s.dAttended.base, dQuery: s.dQuery.base, dKeyValue: s.dKeyValue.base)
+    pause()
     rotate(s.dQuery.base, stride: c.queryDim, heads: c.heads, rows.map { forest.positions[Int($0)] }, inverse: true)
     rotate(s.dKeyValue.base, stride: kv, heads: c.kvHeads, forest.positions, inverse: true)
     if let norms = p.headNorms {
@@ -100,6 +117,9 @@ extension Transformer {
       s.dNormed.base, x: a.input(layer), weight: w + p.inputNorm, inverse: a.inputInverse(layer), dx: s.dx.base,
       dWeight: dense(gradient, p.inputNorm), rows: all, width: h)
   }
+
+  /// Where what is trained of a layer and of those above it begins.
+  private func start(ofLayer layer: Int) -> Int { adapter?.start(ofLayer: layer) ?? layout.layers[layer].inputNorm }
 
   /// Where the gradient of the weights at `offset` goes; `nil` where they are frozen.
   func dense(_ gradient: FloatArena, _ offset: Int) -> MutableFloatPointer? {

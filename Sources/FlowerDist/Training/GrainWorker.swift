@@ -158,13 +158,16 @@ final class GrainWorker {
 
   /// Adds to `gradient` that of the examples' loss, `scale` being one over the global number of examples.
   ///
+  /// - Parameter progress: as ``LanguageModel/backward(_:_:gradient:into:progress:)``.
   /// - Returns: sums, and what the replay buffer is to remember.
   func run(
-    _ examples: [Example], _ sources: DrawSources, step: Int, scale: Double, into gradient: FloatArena
+    _ examples: [Example], _ sources: DrawSources, step: Int, scale: Double, into gradient: FloatArena,
+    progress: ((_ completeFrom: Int) -> Void)? = nil
   ) -> (GrainTally, [ReplayBuffer.Visit]) {
     let forest = score(examples, sources, step: step, training: true)
     let output = clock.measure(.objective) { objective.evaluate(forest.scored, scale: scale) }
-    language.backward(forest.titles.forest, forest.titles.readouts, gradient: output.gradient, into: gradient)
+    language.backward(
+      forest.titles.forest, forest.titles.readouts, gradient: output.gradient, into: gradient, progress: progress)
     return (tally(forest, output), visits(examples, forest))
   }
 

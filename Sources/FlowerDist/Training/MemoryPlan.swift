@@ -13,6 +13,8 @@ struct MemoryPlan: CustomStringConvertible {
   var gradients: Int
   /// Gradient buffers that a rank keeps at once.
   var gradientBuffers: Int
+  /// What messages are received into while several buckets are under way.
+  var messages: Int
   /// The largest rank's share of AdamW's two moments.
   var optimizer: Int
   /// What a checkpoint is written from while training goes on: weights and moments once more.
@@ -23,7 +25,7 @@ struct MemoryPlan: CustomStringConvertible {
   var score = 0
 
   /// Without the frozen weights and the reference model's.
-  var total: Int { weights + gradients + optimizer + snapshot + activations + score }
+  var total: Int { weights + gradients + messages + optimizer + snapshot + activations + score }
 
   /// - Parameters:
   ///   - rows: tokens of the largest forest.
@@ -41,6 +43,7 @@ struct MemoryPlan: CustomStringConvertible {
     self.sharesFrozen = sharesFrozen
     gradientBuffers = GradientReducer.bufferCount(grains: grains, ranks: ranks)
     gradients = gradientBuffers * 4 * trained
+    messages = ranks == 1 ? 0 : BucketPipeline.width * 4 * (plan.buckets.first.map { plan.floats($0).count } ?? 0)
     optimizer = (0..<ranks).map { rank in plan.owned(by: rank).reduce(0) { $0 + 8 * plan.floats($1.blocks).count } }
       .max()!
     activations =
@@ -98,7 +101,8 @@ struct MemoryPlan: CustomStringConvertible {
 
   /// What it consists of, in MB.
   var parts: String {
-    "weights \(megabytes(weights)), \(gradientBuffers) gradients \(megabytes(gradients)), AdamW \(megabytes(optimizer)),"
+    "weights \(megabytes(weights)), \(gradientBuffers) gradients \(megabytes(gradients)),"
+      + (messages > 0 ? " messages \(megabytes(messages))," : "") + " AdamW \(megabytes(optimizer)),"
       + (snapshot > 0 ? " a copy for saving \(megabytes(snapshot))," : "") + " activations \(megabytes(activations))" + (score > 0 ? ", score \(megabytes(score))" : "")
   }
 

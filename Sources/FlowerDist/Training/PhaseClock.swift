@@ -1,6 +1,6 @@
 /// Seconds spent in each phase of a run, and which it is now.
 ///
-/// A phase inside another counts as the outer one: what sampling asks of the model is sampling.
+/// A phase inside another counts as the outer one, what sampling asks of the model is sampling, unless it interrupts it.
 final class PhaseClock {
   enum Phase: String, CaseIterable {
     case start, draws
@@ -16,23 +16,34 @@ final class PhaseClock {
   /// Learns of each phase that begins or ends.
   private let heartbeat: Heartbeat?
   private let clock = ContinuousClock()
-  private var isMeasuring = false
+  /// What is measured, and since when.
+  private var current: (phase: Phase, start: ContinuousClock.Instant)?
 
   init(_ heartbeat: Heartbeat? = nil) { self.heartbeat = heartbeat }
 
   func measure<Value>(_ phase: Phase, _ body: () throws -> Value) rethrows -> Value {
-    if isMeasuring {
+    if current != nil {
       heartbeat?.beat()
       return try body()
     }
-    isMeasuring = true
-    heartbeat?.enter(phase)
-    let start = clock.now
-    defer {
-      seconds[phase, default: 0] += (clock.now - start).seconds
-      isMeasuring = false
-    }
+    enter(phase)
+    defer { enter(nil) }
     return try body()
+  }
+
+  /// As ``measure(_:_:)``, but what is done inside another phase counts as this one.
+  func interrupt(_ phase: Phase, _ body: () -> Void) {
+    let outer = current?.phase
+    enter(phase)
+    body()
+    enter(outer)
+  }
+
+  private func enter(_ phase: Phase?) {
+    let now = clock.now
+    if let current { seconds[current.phase, default: 0] += (now - current.start).seconds }
+    current = phase.map { ($0, now) }
+    if let phase { heartbeat?.enter(phase) }
   }
 
   func begin(step: Int) { heartbeat?.enter(step: step) }

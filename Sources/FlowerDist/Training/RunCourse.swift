@@ -13,7 +13,7 @@ struct RunCourse: Equatable {
   /// Sections and keys without influence; data and reference model count by their digests, wherever they are.
   private static let outside = [
     "name", "runs", "data", "training.log_every", "training.nonfinite_limit", "training.deadline",
-    "training.check_weights_every", "checkpoint",
+    "training.check_weights_every", "communication.overlap", "checkpoint",
     "evaluation.examples", "evaluation.score", "evaluation.length_penalty", "evaluation.guidance", "evaluation.temperature",
     "objective.reference",
   ]

@@ -46,7 +46,9 @@ public final class Trainer {
     self.communicator = communicator
     totalSteps = ExampleStream.steps(recipe.training, examples: catalogue.dataset.train.count)
     let list = language.transformer.trainable.list
-    reducer = GradientReducer(count: list.count, grains: recipe.training.grains, communicator: communicator)
+    reducer = GradientReducer(
+      count: list.count, grains: recipe.training.grains, communicator: communicator,
+      compression: recipe.communication.compress)
     optimizer = AdamW(recipe.optimizer, list: list, plan: reducer.plan, rank: communicator.rank)
     worker = try GrainWorker(catalogue, language, recipe, reference: reference)
     stream = ExampleStream(catalogue, recipe.training)
@@ -163,19 +165,22 @@ public final class Trainer {
     let sources = sources()
     var visits: [ReplayBuffer.Visit] = []
     var flat = [Double](repeating: 0, count: grains * GrainTally.width)
-    try communicator.together {
-      for grain in ReductionPlan.grains(ofRank: communicator.rank, grains: grains, ranks: communicator.size) {
-        let gradient = reducer.buffer()
-        var tally = GrainTally()
-        for examples in try stream.microBatches(step: step, grain: grain) {
-          let (sums, visited) = worker.run(
-            examples, sources, step: step, scale: 1 / Double(recipe.training.globalBatch), into: gradient)
-          tally += sums
-          visits += visited
-        }
-        reducer.add(gradient)
-        flat.replaceSubrange(grain * GrainTally.width..<(grain + 1) * GrainTally.width, with: tally.flat)
+    let mine = ReductionPlan.grains(ofRank: communicator.rank, grains: grains, ranks: communicator.size)
+    // All that can fail comes before the first gradient, which may be on its way before the last is computed.
+    let batches = try communicator.together { try mine.map { try stream.microBatches(step: step, grain: $0) } }
+    for (grain, batches) in zip(mine, batches) {
+      let gradient = reducer.buffer()
+      var tally = GrainTally()
+      for (index, examples) in batches.enumerated() {
+        let isLast = grain == mine.last && index == batches.count - 1
+        let (sums, visited) = worker.run(
+          examples, sources, step: step, scale: 1 / Double(recipe.training.globalBatch), into: gradient,
+          progress: isLast && recipe.communication.overlap ? { self.advance(gradient, completeFrom: $0) } : nil)
+        tally += sums
+        visits += visited
       }
+      worker.clock.measure(.reduction) { reducer.add(gradient) }
+      flat.replaceSubrange(grain * GrainTally.width..<(grain + 1) * GrainTally.width, with: tally.flat)
     }
     // Each grain is counted on one rank and zero elsewhere, so this sum is exact.
     let all = communicator.sum(flat)
@@ -185,6 +190,11 @@ public final class Trainer {
       visits = communicator.gather(ReplayBuffer.Visit.bytes(visits)).flatMap { ReplayBuffer.Visit.visits($0) }
     }
     return (tallies, visits)
+  }
+
+  /// Sends what is complete of this rank's gradient, amid the backward pass.
+  private func advance(_ gradient: FloatArena, completeFrom offset: Int) {
+    worker.clock.interrupt(.reduction) { reducer.advance(gradient, completeFrom: offset) }
   }
 
   /// The sum over grains, in their order.

@@ -17,16 +17,10 @@ final class WatchedCommunicator: Communicator {
   func max(_ values: [Int64]) -> [Int64] { heartbeat.wait { base.max(values) } }
   func gather(_ bytes: [UInt8]) -> [[UInt8]] { heartbeat.wait { base.gather(bytes) } }
   func broadcast(_ bytes: [UInt8]) -> [UInt8] { heartbeat.wait { base.broadcast(bytes) } }
-  func exchange(
-    sends: [(to: Int, floats: UnsafeBufferPointer<Float>)], receives: [(from: Int, count: Int)], bucket: Int,
-    received: (_ index: Int, _ start: Int, _ floats: UnsafeBufferPointer<Float>) -> Void
-  ) {
-    heartbeat.wait {
-      base.exchange(sends: sends, receives: receives, bucket: bucket) { index, start, floats in
-        received(index, start, floats)
-        // What comes over a slow link comes.
-        heartbeat.beat()
-      }
-    }
+  func send(_ bytes: UnsafeRawBufferPointer, to rank: Int, tag: Int) -> Message { base.send(bytes, to: rank, tag: tag) }
+  func receive(_ bytes: UnsafeMutableRawBufferPointer, from rank: Int, tag: Int) -> Message {
+    base.receive(bytes, from: rank, tag: tag)
   }
+  func isDone(_ message: Message) -> Bool { base.isDone(message) }
+  func wait(forAny messages: [Message]) { heartbeat.wait { base.wait(forAny: messages) } }
 }
