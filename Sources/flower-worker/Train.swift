@@ -23,6 +23,11 @@ struct Train: ParsableCommand {
 
   @Option(
     help: ArgumentHelp(
+      "Ranks that only write titles of the policy for the others, as trajectories.samplers.", valueName: "N"))
+  var samplers: Int?
+
+  @Option(
+    help: ArgumentHelp(
       "Save and end with code 130 after this time, such as 90m or 1d12h, and after the step that is being computed.",
       valueName: "time"))
   var timeLimit: TimeSpan?
@@ -36,8 +41,9 @@ struct Train: ParsableCommand {
     let recipe = try ranks.together {
       // A name is held to the same rules wherever it is given.
       let name = name.map { ["name='\($0.replacing("'", with: "''"))'"] } ?? []
-      let compress = compress.map { ["communication.compress=\($0)"] } ?? []
-      return try Recipe.read(path: self.recipe, overrides: overrides + name + compress)
+      let flags =
+        [compress.map { "communication.compress=\($0)" }, samplers.map { "trajectories.samplers=\($0)" }].compactMap { $0 }
+      return try Recipe.read(path: self.recipe, overrides: overrides + name + flags)
     }
     if dryRun {
       let plan = try TrainingLoop.plan(recipe, ranks)

@@ -382,7 +382,7 @@ private let valid = """
     recipe.reward = .init(
       weight: .power, flowRule: .published, file: "w", smoothing: 0, beta: 0, gamma: 0, c: 0, score: .file,
       scorePath: "p", scoreValues: .logits)
-    recipe.trajectories = .init(source: .init(.policy), count: 1, temperature: 2)
+    recipe.trajectories = .init(source: .init(.policy), count: 1, temperature: 2, samplers: 1)
     recipe.replay = .init(feed: .policy, capacity: 1, staleness: 1, priorityExponent: 0)
     recipe.optimizer = .init(
       learningRate: 1, schedule: .linear, warmupSteps: 0, finalFraction: 1, weightDecay: 0, beta1: 0, beta2: 0,

@@ -90,6 +90,27 @@ extension LaunchTests {
       #expect(plan.output.contains("reference") && plan.output.contains("MB of weights, once per host"))
     }
 
+    /// A model of several buckets, whose gradients are on their way while others are computed, or afterwards.
+    @Test func overlapChangesNothing() async throws {
+      let workspace = try Workspace()
+      let model = [
+        "model.hidden_size=256", "model.intermediate_size=704", "model.layers=4", "training.steps=3", "validation.every=0",
+      ]
+      for (ranks, overlap) in [(1, true), (2, true), (3, true), (3, false), (4, true)] {
+        try await workspace.succeed(ranks: ranks, name: "\(ranks)-\(overlap)", model + ["communication.overlap=\(overlap)"])
+      }
+      let expected = try workspace.weights("1-true", step: 3)
+      for name in ["2-true", "3-true", "3-false", "4-true"] {
+        #expect(try workspace.weights(name, step: 3) == expected, "\(name)")
+      }
+      // Rounded gradients are others, the same each time.
+      for name in ["rounded", "again"] {
+        try await workspace.succeed(ranks: 2, name: name, model, more: ["--compress", "bf16"])
+      }
+      #expect(try workspace.weights("rounded", step: 3) == workspace.weights("again", step: 3))
+      #expect(try workspace.weights("rounded", step: 3) != expected)
+    }
+
     @Test func mpirunChangesNothing() async throws {
       let workspace = try Workspace()
       for (ranks, name) in [(0, "alone"), (1, "one")] { try await workspace.succeed(ranks: ranks, name: name) }

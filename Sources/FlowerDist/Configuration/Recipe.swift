@@ -186,6 +186,9 @@ public struct Recipe: Equatable, Sendable {
     public var count = 8
     /// Temperature of `policy`.
     public var temperature = 1.0
+    /// Ranks that only write the titles of `policy`, for the step after the one that the others compute; 0: every rank
+    /// writes its own, with the weights of the step.
+    public var samplers = 0
   }
 
   /// The replay buffer, for `replay` among the sources of trajectories.

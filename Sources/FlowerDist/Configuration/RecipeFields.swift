@@ -65,6 +65,7 @@ extension RecipeField {
     RecipeField("trajectories.source", \.trajectories.source),
     RecipeField("trajectories.count", \.trajectories.count, .within(1...65_536)),
     RecipeField("trajectories.temperature", \.trajectories.temperature, .above(0, upTo: 1000)),
+    RecipeField("trajectories.samplers", \.trajectories.samplers, .within(0...65_536)),
 
     RecipeField("replay.feed", \.replay.feed),
     RecipeField("replay.capacity", \.replay.capacity, .within(1...10_000_000)),

@@ -128,6 +128,15 @@ struct RecipeRule: Sendable {
         || !$0.trajectories.source.uses(.policy) && !$0.trajectories.source.uses(.targets)
     },
     RecipeRule(
+      \.trajectories.samplers, \.trajectories.source, \.objective.name,
+      unless: "trajectories.samplers write what a balance objective draws from the policy: trajectories.source must have a"
+        + " share of policy, and objective.name be one of subtb, tb, db, vargrad and soft"
+    ) {
+      let name = $0.objective.name
+      return $0.trajectories.samplers == 0
+        || $0.trajectories.source.uses(.policy) && name != .sft && !name.hasReference
+    },
+    RecipeRule(
       \.trajectories.source,
       unless: "trajectories.source must have, at every step, a share above 0 of another source than replay"
     ) { $0.trajectories.source.alwaysDraws },

@@ -31,12 +31,14 @@ public final class GradientReducer {
     var pipeline: BucketPipeline
   }
 
-  /// - Parameter bucket: blocks of a bucket; see ``ReductionPlan``.
+  /// - Parameters:
+  ///   - ranks: the first so many take part, `nil`: all; the others may call everything but ``add(_:)``.
+  ///   - bucket: blocks of a bucket; see ``ReductionPlan``.
   public init(
-    count: Int, grains: Int, communicator: any Communicator, compression: Recipe.Communication.Compression = .none,
-    bucket: Int? = nil
+    count: Int, grains: Int, communicator: any Communicator, ranks: Int? = nil,
+    compression: Recipe.Communication.Compression = .none, bucket: Int? = nil
   ) {
-    let plan = ReductionPlan(count: count, grains: grains, ranks: communicator.size, bucket: bucket)
+    let plan = ReductionPlan(count: count, grains: grains, ranks: ranks ?? communicator.size, bucket: bucket)
     self.plan = plan
     self.communicator = communicator
     self.compression = compression

@@ -15,6 +15,8 @@ public struct StepLine: Equatable, Sendable {
   public var tokens: Int
   /// Trajectories drawn by all ranks in this step.
   public var trajectories: Int
+  /// Steps that the weights behind the policy's trajectories were behind, where samplers wrote them.
+  public var trajectoryAge: Int?
   /// Training time from step 1 to the end of this step, over all attempts.
   public var seconds: Double
   /// Steps so far that updated nothing because their loss or gradient was not finite.
@@ -25,7 +27,7 @@ public struct StepLine: Equatable, Sendable {
 
   public init(
     step: Int, loss: Double, sftLoss: Double? = nil, flowLoss: Double? = nil, gradNorm: Double, learningRate: Double,
-    tokens: Int, trajectories: Int, seconds: Double, skippedSteps: Int = 0
+    tokens: Int, trajectories: Int, trajectoryAge: Int? = nil, seconds: Double, skippedSteps: Int = 0
   ) {
     self.step = step
     self.loss = loss
@@ -35,6 +37,7 @@ public struct StepLine: Equatable, Sendable {
     self.learningRate = learningRate
     self.tokens = tokens
     self.trajectories = trajectories
+    self.trajectoryAge = trajectoryAge
     self.seconds = seconds
     self.skippedSteps = skippedSteps
   }
@@ -51,6 +54,7 @@ public struct StepLine: Equatable, Sendable {
       JSON.Member("trajectories", JSON(trajectories)),
       JSON.Member("seconds", JSON(seconds)),
     ]
+    if let trajectoryAge { members.append(JSON.Member("trajectory_age", JSON(trajectoryAge))) }
     if skippedSteps > 0 { members.append(JSON.Member("skipped_steps", JSON(skippedSteps))) }
     return .object(members)
   }
@@ -66,6 +70,7 @@ public struct StepLine: Equatable, Sendable {
     learningRate = try record.double("learning_rate")
     tokens = try record.count("tokens")
     trajectories = try record.count("trajectories")
+    trajectoryAge = record.has("trajectory_age") ? try record.count("trajectory_age") : nil
     seconds = try record.double("seconds")
     skippedSteps = record.has("skipped_steps") ? try record.count("skipped_steps") : 0
   }

@@ -19,8 +19,10 @@ struct DrawSources: Sendable {
   /// Leaf of the next item by position in the global batch, for `targets`.
   var targets: [Int]
   var replay: ReplayBuffer
+  /// What `policy` gives where samplers wrote it; otherwise it remains to be written.
+  var written: WrittenTitles?
 
-  /// Trajectories of an example, drawn independently and with replacement; those of the policy remain to be written.
+  /// Trajectories of an example, drawn independently and with replacement.
   ///
   /// A leaf of zero weight is never drawn. Where the buffer has nothing for the prompt, the other sources share its part.
   ///
@@ -41,7 +43,7 @@ struct DrawSources: Sendable {
       case .uniform: return Draw(source, leaf: alive[stream.integer(0, below: alive.count)])
       case .length: return Draw(source, leaf: byLength.leaf(stream.uniform(0)))
       case .targets: return Draw(source, leaf: target(besides: example.index, stream))
-      case .policy: return Draw(source, leaf: nil)
+      case .policy: return Draw(source, leaf: written.map { Int($0.leaves[example.index * count + k]) })
       case .replay:
         let (titles, draws) = replayed!
         return Draw(source, leaf: Int(titles[titles.startIndex + draws.leaf(stream.uniform(0))].visit.leaf))
@@ -61,11 +63,12 @@ extension DrawSources {
   /// What a recipe draws from after `step` steps.
   init(
     _ mixture: Recipe.Mixture, tree: CatalogueTree, step: Int, progress: Recipe.Mixture.Progress, targets: [Int],
-    replay: ReplayBuffer
+    replay: ReplayBuffer, written: WrittenTitles? = nil
   ) {
     shares = zip(mixture.parts, mixture.shares(step: step, falls: progress.falls)).map { ($0.source, $1) }
     lengths = mixture.uses(.length) ? tree.leafNode.map { Double(tree.depth[Int($0)]) } : []
     self.targets = targets
     self.replay = replay
+    self.written = written
   }
 }

@@ -122,17 +122,20 @@ final class CheckpointSaver {
 
   /// Writes this rank's files of a checkpoint: the optimizer's shard, and on rank zero the model.
   private func writer(_ trainer: Trainer, _ state: TrainerState, _ directory: String) -> () throws -> [String] {
-    let (rank, ranks, isRoot) = (communicator.rank, communicator.size, communicator.isRoot)
+    let (roles, isRoot) = (trainer.roles, communicator.isRoot)
     let list = setup.transformer.trainable.list
     let shards = recipe.background ? trainer.optimizer.shards.map { $0.copy() } : trainer.optimizer.shards
-    let replay = setup.recipe.replays ? trainer.replay : nil
+    let (replay, written) = (setup.recipe.replays ? trainer.replay : nil, trainer.written)
     let positions = setup.maximumPositions
     let model = isRoot ? setup.modelDirectory(recipe.background ? setup.transformer.copy() : setup.transformer) : nil
     return {
-      try OptimizerShards.write(shards, list, rank: rank, of: ranks, directory: directory)
+      if roles.isLearner {
+        try OptimizerShards.write(shards, list, rank: roles.rank, of: roles.learners, directory: directory)
+      }
       if let model {
         try model.write(to: directory, maximumPositions: positions)
         try state.write(directory: directory)
+        if let written { try WrittenTitlesFile.write(written, directory: directory) }
         if let replay { try ReplayFile.write(replay, directory: directory) }
       }
       return []
@@ -141,7 +144,7 @@ final class CheckpointSaver {
 
   /// Gives the checkpoint its name and tidies up.
   private func completion(_ state: TrainerState) -> () throws -> [String] {
-    let (store, ranks) = (store, communicator.size)
+    let (store, ranks) = (store, state.ranks)
     let tidy = tidying(state)
     return {
       try store.commit(

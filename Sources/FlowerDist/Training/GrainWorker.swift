@@ -75,11 +75,43 @@ final class GrainWorker {
   ///
   /// - Parameter targets: leaf of the next item by position in the batch.
   func sources(
-    step: Int, progress: Recipe.Mixture.Progress, targets: [Int], replay: ReplayBuffer
+    step: Int, progress: Recipe.Mixture.Progress, targets: [Int], replay: ReplayBuffer, written: WrittenTitles? = nil
   ) -> DrawSources {
     DrawSources(
       recipe.trajectories.source, tree: catalogue.tree, step: step, progress: progress, targets: targets,
-      replay: replay)
+      replay: replay, written: written)
+  }
+
+  /// K titles of the policy for each example: leaves by example and k, those that ``score(_:_:step:training:)`` would draw.
+  func write(_ examples: [Example], step: Int) -> [Int32] {
+    clock.measure(.sampling) {
+      var titles = forest(of: examples)
+      let count = recipe.trajectories.count
+      let rows = roomForSampling(titles, walks: examples.count * count)
+      language.begin(rows: rows, queries: rows, training: false)
+      let sampler = PolicySampler(language: language, temperature: recipe.trajectories.temperature)
+      let leaves = sampler.sample(&titles, prompts: examples.indices, count: count, support: .catalogue) {
+        random(.policy, step, examples[$0], $1)
+      }
+      return leaves.flatMap { $0.map { Int32($0) } }
+    }
+  }
+
+  /// The examples' prompts.
+  private func forest(of examples: [Example]) -> TitleForest {
+    var titles = TitleForest(catalogue.tree)
+    var start = 0
+    while start < examples.count {
+      let trunk = examples[start].trunk
+      let end = trunk == nil ? start + 1 : examples[start...].firstIndex { $0.trunk != trunk } ?? examples.count
+      _ = titles.addPrompts(examples[start..<end].map(\.prompt))
+      start = end
+    }
+    return titles
+  }
+
+  private func roomForSampling(_ titles: TitleForest, walks: Int) -> Int {
+    titles.forest.rowCount + walks * Int(catalogue.tree.depth.max()!)
   }
 
   /// The examples' trajectories and their scores; grows the forest, by sampling where the policy is a source.
@@ -91,15 +123,7 @@ final class GrainWorker {
         return catalogue.rewards.rewards(history: $0.history, leavingOut: training ? $0.item : nil, at: $0.place)
       }
     }
-    var titles = TitleForest(catalogue.tree)
-    var start = 0
-    while start < examples.count {
-      let trunk = examples[start].trunk
-      let end = trunk == nil ? start + 1 : examples[start...].firstIndex { $0.trunk != trunk } ?? examples.count
-      _ = titles.addPrompts(examples[start..<end].map(\.prompt))
-      start = end
-    }
-
+    var titles = forest(of: examples)
     let targets = clock.measure(.draws) { zip(examples, rewards).map { self.targets($0, $1, step: step) } }
     for (prompt, leaves) in targets.enumerated() {
       for leaf in leaves { titles.addTitle(prompt: prompt, leaf: leaf, support: o.sftSupport) }
@@ -125,7 +149,7 @@ final class GrainWorker {
       }
     }
     if !walks.isEmpty {
-      let rows = titles.forest.rowCount + walks.count * Int(catalogue.tree.depth.max()!)
+      let rows = roomForSampling(titles, walks: walks.count)
       language.begin(rows: rows, queries: rows, training: training)
       let sampler = PolicySampler(language: language, temperature: recipe.trajectories.temperature)
       language.extend(titles.forest)

@@ -30,6 +30,8 @@ struct RunCourse: Equatable {
     if recipe.model.path != nil { values["model.path"] = "a model" }
     // Likewise.
     if recipe.reward.scorePath != nil { values["reward.score_path"] = "a score" }
+    // How many there are decides no bit, only that the titles are those of older weights.
+    if recipe.trajectories.samplers > 0 { values["trajectories.samplers"] = "some" }
     // What it holds is part of the data.
     if recipe.reward.file != nil { values["reward.file"] = "a file" }
     self.recipe = values

@@ -4,7 +4,7 @@ struct RunPlan {
   let memory: MemoryPlan
 
   init(_ setup: RunSetup, _ trainer: Trainer, _ communicator: any Communicator) {
-    memory = MemoryPlan(setup, ranks: communicator.size)
+    memory = MemoryPlan(setup, ranks: trainer.roles.learners)
     let recipe = setup.recipe
     let training = recipe.training
     let optimizer = recipe.optimizer
@@ -20,6 +20,9 @@ struct RunPlan {
       ("trajectories", Self.trajectories(recipe)),
     ]
     if let shares = Self.shares(recipe, steps: trainer.totalSteps) { rows.append(("shares", shares)) }
+    if trainer.roles.samplers > 0 {
+      rows.append(("samplers", "\(trainer.roles.samplers) of \(communicator.size) ranks, by weights one step old"))
+    }
     if recipe.replays { rows.append(("replay", Self.replay(recipe.replay))) }
     rows += [
       (

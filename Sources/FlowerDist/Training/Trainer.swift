@@ -14,11 +14,15 @@ public final class Trainer {
   private(set) var progress = Recipe.Mixture.Progress()
   /// The same on every rank; empty unless the recipe replays.
   private(set) var replay: ReplayBuffer
+  /// What samplers wrote for the coming step; `nil` without any, and before the first step.
+  private(set) var written: WrittenTitles?
 
+  let roles: RankRoles
   let communicator: any Communicator
   let reducer: GradientReducer
   let optimizer: AdamW
   let worker: GrainWorker
+  private let weightStream: WeightStream
   private var stream: ExampleStream
   private let clock = ContinuousClock()
   /// Where the skipped steps in a row began: what a checkpoint of it needs besides the weights, which are still the same.
@@ -28,42 +32,42 @@ public final class Trainer {
     var step = 0
     var progress = Recipe.Mixture.Progress()
     var skipped = SkippedSteps()
+    var written: WrittenTitles?
   }
 
   init(
     _ recipe: Recipe, _ catalogue: Catalogue, _ language: LanguageModel, _ communicator: any Communicator,
     reference: ReferenceModel? = nil
   ) throws {
-    if communicator.size > recipe.training.grains {
-      throw FlowerError(
-        .usage,
-        "\(communicator.size) ranks, but training.grains is \(recipe.training.grains): start at most that many, or raise"
-          + " training.grains (which may change the result's last bits)")
-    }
+    roles = try RankRoles(recipe, communicator)
     self.recipe = recipe
     self.catalogue = catalogue
     self.language = language
     self.communicator = communicator
     totalSteps = ExampleStream.steps(recipe.training, examples: catalogue.dataset.train.count)
-    let list = language.transformer.trainable.list
+    let (list, weights) = language.transformer.trainable
     reducer = GradientReducer(
-      count: list.count, grains: recipe.training.grains, communicator: communicator,
+      count: list.count, grains: recipe.training.grains, communicator: communicator, ranks: roles.learners,
       compression: recipe.communication.compress)
     optimizer = AdamW(recipe.optimizer, list: list, plan: reducer.plan, rank: communicator.rank)
     worker = try GrainWorker(catalogue, language, recipe, reference: reference)
+    weightStream = WeightStream(communicator, roles, weights)
     stream = ExampleStream(catalogue, recipe.training)
     replay = ReplayBuffer(recipe.replay)
   }
 
   public var isFinished: Bool { step >= totalSteps }
 
+  private var position: Position { Position(step: step, progress: progress, skipped: skipped, written: written) }
+
   /// Goes on where a run was saved; weights and optimizer state have been restored.
-  func resume(_ state: TrainerState, replay: ReplayBuffer?) {
+  func resume(_ state: TrainerState, replay: ReplayBuffer?, written: WrittenTitles?) {
     step = state.step
     seconds = state.seconds
     progress = state.progress
     skipped = state.skipped
-    beforeSkips = Position(step: step, progress: progress, skipped: skipped)
+    self.written = written
+    beforeSkips = position
     if let replay { self.replay = replay }
   }
 
@@ -74,17 +78,19 @@ public final class Trainer {
   ///   a float can hold.
   public func runStep() throws -> StepLine {
     let start = clock.now
-    let (tallies, visits) = try computeGrains()
+    if roles.samplers > 0, written?.step != step { written = try write(step) }
+    let (tallies, visits, ahead) = try computeGrains()
     let gradient = worker.clock.measure(.reduction) { reducer.reduce() }
     let norm = worker.clock.measure(.reduction) { gradient.norm(communicator) }
     let total = sum(tallies)
     let rate = recipe.optimizer.rate(step: step, of: totalSteps)
     // Both are the same numbers on every rank, so all ranks skip together.
     let updates = total.loss.isFinite && norm.isFinite
-    if skipped.inARow == 0 { beforeSkips = Position(step: step, progress: progress, skipped: skipped) }
+    if skipped.inARow == 0 { beforeSkips = position }
     skipped.count(skips: !updates)
     var isSound = true
     if updates {
+      weightStream.finish()
       let clip = recipe.optimizer.clipNorm
       isSound = worker.clock.measure(.optimizer) {
         optimizer.update(
@@ -94,8 +100,13 @@ public final class Trainer {
     }
     reducer.finish()
     if skipped.inARow == recipe.training.nonfiniteLimit { throw try divergence(total, norm) }
-    if updates { worker.clock.measure(.reduction) { reducer.gather(language.transformer.trainable.weights) } }
+    if updates {
+      worker.clock.measure(.reduction) { reducer.gather(language.transformer.trainable.weights) }
+      weightStream.start()
+    }
+    let age = written?.age
     step += 1
+    written = ahead
     progress.add(
       loss: updates ? total.fallingLoss : 0, count: updates ? total.fallingCount : 0, step: step,
       of: recipe.trajectories.source)
@@ -109,13 +120,17 @@ public final class Trainer {
         "step \(step): the update made weights that are not finite (loss \(total.loss), gradient norm \(norm)); they are not"
           + " saved. Lower optimizer.learning_rate or set optimizer.clip_norm; --resume latest shows the step again")
     }
-    return line(total, norm: norm, rate: rate)
+    return line(total, norm: norm, rate: rate, age: age)
   }
+
+  /// Returns when samplers have the weights of the step, too.
+  func settle() { weightStream.finish() }
 
   /// Looks for the cause of the steps that were skipped, and goes back to before the first of them.
   private func divergence(_ total: GrainTally, _ norm: Double) throws -> Divergence {
     let inARow = skipped.inARow
     (step, progress, skipped) = (beforeSkips.step, beforeSkips.progress, beforeSkips.skipped)
+    written = beforeSkips.written
     return Divergence(
       step: step + 1, stepsInARow: inARow, loss: total.loss, gradientNorm: norm,
       hasHistories: !catalogue.dataset.isDistribution, grains: try nonFiniteGrains())
@@ -132,7 +147,7 @@ public final class Trainer {
           examples, sources, step: step, scale: 1 / Double(recipe.training.globalBatch), into: gradient)
         return (tally.loss.isFinite, Double(sumOfSquares(gradient.base, gradient.count)).isFinite)
       }
-      return try ReductionPlan.grains(ofRank: communicator.rank, grains: recipe.training.grains, ranks: communicator.size)
+      return try roles.learned(of: recipe.training.grains)
         .compactMap { index -> Divergence.Grain? in
           let batches = try stream.microBatches(step: step, grain: index)
           let finite = batches.map(isFinite)
@@ -155,19 +170,27 @@ public final class Trainer {
   private func sources() -> DrawSources {
     let usesTargets = worker.objective.usesFlow && recipe.trajectories.source.uses(.targets)
     return worker.sources(
-      step: step, progress: progress, targets: usesTargets ? stream.targets(step: step) : [], replay: replay)
+      step: step, progress: progress, targets: usesTargets ? stream.targets(step: step) : [], replay: replay,
+      written: written)
   }
 
-  /// Computes this rank's grains and hands their gradients to the reducer; returns the tallies of all grains and, in
-  /// their order, what the replay buffer is to remember.
-  private func computeGrains() throws -> ([GrainTally], [ReplayBuffer.Visit]) {
+  /// Computes this rank's grains and hands their gradients to the reducer; returns the tallies of all grains, in their order
+  /// what the replay buffer is to remember, and what samplers wrote meanwhile for the next step.
+  private func computeGrains() throws -> ([GrainTally], [ReplayBuffer.Visit], WrittenTitles?) {
     let grains = recipe.training.grains
     let sources = sources()
     var visits: [ReplayBuffer.Visit] = []
     var flat = [Double](repeating: 0, count: grains * GrainTally.width)
-    let mine = ReductionPlan.grains(ofRank: communicator.rank, grains: grains, ranks: communicator.size)
+    let mine = roles.learned(of: grains)
+    let writesAhead = roles.samplers > 0 && step + 1 < totalSteps
     // All that can fail comes before the first gradient, which may be on its way before the last is computed.
-    let batches = try communicator.together { try mine.map { try stream.microBatches(step: step, grain: $0) } }
+    let (batches, batchesAhead) = try communicator.together {
+      (
+        try mine.map { try stream.microBatches(step: step, grain: $0) },
+        writesAhead ? try batchesToWrite(step + 1) : []
+      )
+    }
+    let leaves = write(batchesAhead, step + 1)
     for (grain, batches) in zip(mine, batches) {
       let gradient = reducer.buffer()
       var tally = GrainTally()
@@ -189,7 +212,38 @@ public final class Trainer {
     if recipe.replays {
       visits = communicator.gather(ReplayBuffer.Visit.bytes(visits)).flatMap { ReplayBuffer.Visit.visits($0) }
     }
-    return (tallies, visits)
+    return (tallies, visits, writesAhead ? gather(leaves, step + 1) : nil)
+  }
+
+  // MARK: Samplers
+
+  /// What this rank writes titles for.
+  private func batchesToWrite(_ step: Int) throws -> [[Example]] {
+    try roles.written(of: recipe.training.grains).flatMap { try stream.microBatches(step: step, grain: $0) }
+  }
+
+  /// Leaves by example and k, by the weights as they are.
+  private func write(_ batches: [[Example]], _ step: Int) -> [Int32] {
+    if batches.isEmpty { return [] }
+    weightStream.finish()
+    return batches.flatMap { worker.write($0, step: step) }
+  }
+
+  /// What all samplers wrote by the weights of this step; they hold neighbouring grains, so the order of ranks is that of
+  /// examples.
+  private func gather(_ leaves: [Int32], _ step: Int) -> WrittenTitles {
+    let bytes = communicator.gather(leaves.withUnsafeBytes { Array($0) }).flatMap { $0 }
+    return WrittenTitles(
+      step: step, weightsStep: self.step,
+      leaves: bytes.withUnsafeBytes { buffer in
+        stride(from: 0, to: buffer.count, by: 4).map { buffer.loadUnaligned(fromByteOffset: $0, as: Int32.self) }
+      })
+  }
+
+  /// The titles of a step that nobody wrote ahead: the first of a run.
+  private func write(_ step: Int) throws -> WrittenTitles {
+    let batches = try communicator.together { try batchesToWrite(step) }
+    return gather(write(batches, step), step)
   }
 
   /// Sends what is complete of this rank's gradient, amid the backward pass.
@@ -202,12 +256,12 @@ public final class Trainer {
     tallies.reduce(into: GrainTally()) { $0 += $1 }
   }
 
-  private func line(_ total: GrainTally, norm: Double, rate: Double) -> StepLine {
+  private func line(_ total: GrainTally, norm: Double, rate: Double, age: Int?) -> StepLine {
     let n = Double(recipe.training.globalBatch)
     return StepLine(
       step: step, loss: total.loss / n, sftLoss: worker.objective.usesTargets ? total.supervised / n : nil,
       flowLoss: worker.objective.usesFlow ? total.flow / n : nil, gradNorm: norm, learningRate: rate,
       tokens: total.tokens,
-      trajectories: total.trajectories, seconds: seconds, skippedSteps: skipped.all)
+      trajectories: total.trajectories, trajectoryAge: age, seconds: seconds, skippedSteps: skipped.all)
   }
 }

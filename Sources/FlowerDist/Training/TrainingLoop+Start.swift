@@ -42,7 +42,12 @@ extension TrainingLoop {
       ? ReplayFile.read(
         setup.recipe.replay, directory: checkpoint, prompts: max(1, setup.catalogue.dataset.train.count),
         leaves: setup.catalogue.tree.leafCount, step: state.step) : nil
-    trainer.resume(state, replay: replay)
+    let written =
+      setup.recipe.trajectories.samplers > 0
+      ? try WrittenTitlesFile.read(
+        directory: checkpoint, count: setup.recipe.training.globalBatch * setup.recipe.trajectories.count,
+        leaves: setup.catalogue.tree.leafCount, step: state.step) : nil
+    trainer.resume(state, replay: replay, written: written)
   }
 
   /// The weights that a run leaves as they are, once per host.

@@ -160,7 +160,9 @@ public final class TrainingLoop {
       progress?.note(
         "step \(line.step): the \(line.loss.isFinite ? "gradient" : "loss") is not finite; nothing is updated")
     }
-    if let (line, notes) = try times.compare(step: line.step, seconds: line.seconds, watch.clock, communicator) {
+    if let (line, notes) = try times.compare(
+      step: line.step, seconds: line.seconds, watch.clock, learners: trainer.roles.learners, communicator)
+    {
       run?.logTimes(line)
       for note in notes { progress?.note(note) }
     }
@@ -186,6 +188,7 @@ public final class TrainingLoop {
 
   /// Returns whether this step is the best so far.
   private func validate() throws -> Bool {
+    trainer.settle()
     let metrics = try watch.clock.measure(.validation) { try agreed(validation.run()) }
     log(ValidationLine(step: trainer.step, metrics: metrics).json)
     let metric = metrics[0]
@@ -211,7 +214,7 @@ public final class TrainingLoop {
 
   private var state: TrainerState {
     TrainerState(
-      step: trainer.step, seconds: trainer.seconds, ranks: communicator.size, course: setup.course, best: best?.value,
+      step: trainer.step, seconds: trainer.seconds, ranks: trainer.roles.learners, course: setup.course, best: best?.value,
       bestStep: best?.step, validationsSinceBest: validationsSinceBest, progress: trainer.progress,
       skipped: trainer.skipped)
   }
@@ -242,6 +245,7 @@ public final class TrainingLoop {
   /// Every rank has computed the same weights, unless a machine does not do what it should.
   private func checkWeights() throws {
     if communicator.size == 1 { return }
+    trainer.settle()
     try communicator.agree([("the weights after step \(trainer.step)", setup.transformer.trainable.weights.fingerprint)])
   }
 }

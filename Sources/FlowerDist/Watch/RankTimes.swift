@@ -14,11 +14,13 @@ struct RankTimes {
 
   /// Compares once in a while. Collective.
   ///
-  /// - Parameter seconds: of training so far, the same on every rank.
+  /// - Parameters:
+  ///   - seconds: of training so far, the same on every rank.
+  ///   - learners: the first so many ranks do the same work and are compared.
   /// - Returns: a line with the seconds that each rank spent in each phase since the last one, and what is to be said about
   ///   ranks that have become slow or no longer are; `nil` if it is not yet time.
   mutating func compare(
-    step: Int, seconds: Double, _ clock: PhaseClock, _ communicator: any Communicator
+    step: Int, seconds: Double, _ clock: PhaseClock, learners: Int, _ communicator: any Communicator
   ) throws -> (line: JSON, notes: [String])? {
     let window = seconds - lastSeconds
     guard communicator.size > 1, window >= Self.interval else { return nil }
@@ -35,7 +37,7 @@ struct RankTimes {
           .object(PhaseClock.Phase.allCases.filter { times[$0] != 0 }.map { JSON.Member($0.rawValue, JSON(times[$0]!)) })
         }),
     ]
-    let outliers = Self.outliers(ranks, window: window)
+    let outliers = Self.outliers(Array(ranks.prefix(learners)), window: window)
     let notes =
       outliers.filter { !slow.contains($0.rank) }.map { "warning: \($0.words(communicator.hosts))" }
       + slow.subtracting(outliers.map(\.rank)).sorted().map {
@@ -62,6 +64,7 @@ struct RankTimes {
 
   /// Ranks that compute much longer than the median of the others.
   static func outliers(_ ranks: [[PhaseClock.Phase: Double]], window: Double) -> [Outlier] {
+    if ranks.count < 2 { return [] }
     // What a rank spends in the reduction it spends waiting.
     let phases = PhaseClock.Phase.allCases.filter { ![.reduction, .start, .saving, .validation].contains($0) }
     func others(_ rank: Int, _ value: ([PhaseClock.Phase: Double]) -> Double) -> Double {
