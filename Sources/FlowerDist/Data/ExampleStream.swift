@@ -22,8 +22,10 @@ public struct Example: Sendable {
 ///
 /// A step's batch depends on seed and step only, so any rank can name its share and a resumed run goes on where it was.
 public struct ExampleStream {
-  private let catalogue: Catalogue
-  private let recipe: Recipe.Training
+  let catalogue: Catalogue
+  let recipe: Recipe.Training
+  /// Where the prompts are, if they are computed already.
+  var prompts: PromptTable?
   private let trunks: UserTrunks?
   private var epoch = -1
   /// Of this epoch: rows of the training split, and the trunks that they are of.
@@ -62,8 +64,22 @@ public struct ExampleStream {
     let trunk = trunks.map { _ in trunkOfPosition[position] }
     return Example(
       index: index, history: interaction.history, item: interaction.item,
-      prompt: try catalogue.prompt(history: trunk.map { shown(row, of: Int($0)) } ?? interaction.history).tokens,
+      prompt: try prompts?[row] ?? prompt(ofRow: row, trunk: trunk),
       trunk: trunk, place: ExamplePlace(.train, row: row))
+  }
+
+  /// The tokens that a row of the training split shows.
+  func prompt(ofRow row: Int, trunk: Int32?) throws -> [Int32] {
+    try catalogue.prompt(history: trunk.map { shown(row, of: Int($0)) } ?? catalogue.dataset.train[row].history).tokens
+  }
+
+  /// By row of the training split; `nil` of windows.
+  var trunkOfRow: [Int32]? {
+    trunks.map { trunks in
+      var result = [Int32](repeating: 0, count: catalogue.dataset.train.count)
+      for trunk in 0..<trunks.count { for row in trunks[trunk] { result[Int(row)] = Int32(trunk) } }
+      return result
+    }
   }
 
   /// The history that an example of a trunk shows: all of them begin with the same item, and the longest shows as many

@@ -3,7 +3,10 @@
 /// A phase inside another counts as the outer one, what sampling asks of the model is sampling, unless it interrupts it.
 final class PhaseClock {
   enum Phase: String, CaseIterable {
-    case start, draws
+    case start
+    /// Reading the examples of a step.
+    case data
+    case draws
     /// Prompts, and the titles that are given.
     case forward
     case sampling

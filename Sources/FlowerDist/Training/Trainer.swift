@@ -56,6 +56,13 @@ public final class Trainer {
     replay = ReplayBuffer(recipe.replay)
   }
 
+  /// Keeps the prompts' tokens in a file, which other runs use as well. Collective.
+  ///
+  /// - Returns: what is to be said where that cannot be.
+  func cachePrompts() throws -> String? {
+    try stream.cachePrompts(in: "\(recipe.runs)/.prompts", communicator) { worker.clock.measure(.start) {} }
+  }
+
   public var isFinished: Bool { step >= totalSteps }
 
   private var position: Position { Position(step: step, progress: progress, skipped: skipped, written: written) }
@@ -185,10 +192,12 @@ public final class Trainer {
     let writesAhead = roles.samplers > 0 && step + 1 < totalSteps
     // All that can fail comes before the first gradient, which may be on its way before the last is computed.
     let (batches, batchesAhead) = try communicator.together {
-      (
-        try mine.map { try stream.microBatches(step: step, grain: $0) },
-        writesAhead ? try batchesToWrite(step + 1) : []
-      )
+      try worker.clock.measure(.data) {
+        (
+          try mine.map { try stream.microBatches(step: step, grain: $0) },
+          writesAhead ? try batchesToWrite(step + 1) : []
+        )
+      }
     }
     let leaves = write(batchesAhead, step + 1)
     for (grain, batches) in zip(mine, batches) {

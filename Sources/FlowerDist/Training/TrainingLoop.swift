@@ -92,9 +92,10 @@ public final class TrainingLoop {
           environment: environment.json)
     }
     if isOwn, let state { saver.tidy(state) }
+    let problem = try trainer.cachePrompts()
     guard let run, let progress else { return }
     progress.note(ProgressLine.startTable(RunPlan(setup, trainer, communicator).rows + environment.rows))
-    for note in notes + environment.warnings { progress.note(note) }
+    for note in notes + environment.warnings + (problem.map { ["warning: \($0)"] } ?? []) { progress.note(note) }
     if run.attempt.number > 1 { progress.note("attempt \(run.attempt.number) goes on after step \(trainer.step)") }
   }
 
