@@ -3,10 +3,13 @@
 typedef float float8 __attribute__((ext_vector_type(8), aligned(4)));
 typedef float float16 __attribute__((ext_vector_type(16), aligned(4)));
 
+// Terms of a cold b that are asked for before they are needed.
+enum { ahead = 32 };
+
 // The loops over R have a constant count and are unrolled, so that `sum` lives in registers: 2 R of the 32 of AVX-512, or of
 // the 16 of AVX2, with two for b and one for a. The terms come in R parts, between which the next tile's memory is asked for:
 // all at once would wait for each other.
-#define TILE(R, VECTOR)                                                                                            \
+#define TILE(R, VECTOR, COLD)                                                                                      \
   case R: {                                                                                                        \
     VECTOR sum[R][2];                                                                                              \
     const long lanes = sizeof(VECTOR) / sizeof(float);                                                             \
@@ -18,6 +21,10 @@ typedef float float16 __attribute__((ext_vector_type(16), aligned(4)));
         __builtin_prefetch(next->a + part * row_stride + line * (64 / sizeof(float)));                             \
       }                                                                                                            \
       for (long k = depth * part / R; k < depth * (part + 1) / R; k++) {                                           \
+        if (COLD) {                                                                                                \
+          __builtin_prefetch(b + ahead * b_stride);                                                                \
+          __builtin_prefetch(b + ahead * b_stride + lanes);                                                        \
+        }                                                                                                          \
         const VECTOR b0 = *(const VECTOR *)b, b1 = *(const VECTOR *)(b + lanes);                                   \
         _Pragma("unroll") for (int i = 0; i < R; i++) {                                                            \
           const VECTOR x = (VECTOR)(a[i * row_stride]);                                                            \
@@ -41,21 +48,40 @@ typedef float float16 __attribute__((ext_vector_type(16), aligned(4)));
   long rows, long depth, float alpha, const float *a, long row_stride, long term_stride, const float *b, long b_stride, \
     float *c, long c_stride, bool accumulate, const flower_next *next
 
-#define SIX_ROWS(VECTOR) \
-  switch (rows) { TILE(1, VECTOR) TILE(2, VECTOR) TILE(3, VECTOR) TILE(4, VECTOR) TILE(5, VECTOR) TILE(6, VECTOR) }
+#define SIX_ROWS(VECTOR, COLD)                                                             \
+  switch (rows) {                                                                          \
+    TILE(1, VECTOR, COLD) TILE(2, VECTOR, COLD) TILE(3, VECTOR, COLD)                      \
+    TILE(4, VECTOR, COLD) TILE(5, VECTOR, COLD) TILE(6, VECTOR, COLD)                      \
+  }
+#define FOURTEEN_ROWS(VECTOR, COLD)                                                        \
+  switch (rows) {                                                                          \
+    TILE(1, VECTOR, COLD) TILE(2, VECTOR, COLD) TILE(3, VECTOR, COLD)                      \
+    TILE(4, VECTOR, COLD) TILE(5, VECTOR, COLD) TILE(6, VECTOR, COLD)                      \
+    TILE(7, VECTOR, COLD) TILE(8, VECTOR, COLD) TILE(9, VECTOR, COLD)                      \
+    TILE(10, VECTOR, COLD) TILE(11, VECTOR, COLD) TILE(12, VECTOR, COLD)                   \
+    TILE(13, VECTOR, COLD) TILE(14, VECTOR, COLD)                                          \
+  }
 
-void flower_tile_portable(PARAMETERS) { SIX_ROWS(float8) }
+void flower_tile_portable(PARAMETERS) { SIX_ROWS(float8, 0) }
 
 #if defined(__x86_64__)
 
-__attribute__((target("avx2,fma"))) void flower_tile_avx2(PARAMETERS) { SIX_ROWS(float8) }
+// The loops for a cold b are functions of their own, so that those for the other stay where they are best.
+#define COLD_TILE(NAME, ROWS, VECTOR, TARGET) \
+  __attribute__((target(TARGET), noinline)) static void NAME(PARAMETERS) { ROWS(VECTOR, 1) }
+COLD_TILE(cold_avx2, SIX_ROWS, float8, "avx2,fma")
+COLD_TILE(cold_avx512, FOURTEEN_ROWS, float16, "avx512f")
+
+#define ARGUMENTS rows, depth, alpha, a, row_stride, term_stride, b, b_stride, c, c_stride, accumulate, next
+
+__attribute__((target("avx2,fma"))) void flower_tile_avx2(PARAMETERS) {
+  if (next->is_cold) return cold_avx2(ARGUMENTS);
+  SIX_ROWS(float8, 0)
+}
 
 __attribute__((target("avx512f"))) void flower_tile_avx512(PARAMETERS) {
-  switch (rows) {
-    TILE(1, float16) TILE(2, float16) TILE(3, float16) TILE(4, float16) TILE(5, float16) TILE(6, float16) TILE(7, float16)
-    TILE(8, float16) TILE(9, float16) TILE(10, float16) TILE(11, float16) TILE(12, float16) TILE(13, float16)
-    TILE(14, float16)
-  }
+  if (next->is_cold) return cold_avx512(ARGUMENTS);
+  FOURTEEN_ROWS(float16, 0)
 }
 
 bool flower_has_avx512(void) { return __builtin_cpu_supports("avx512f"); }

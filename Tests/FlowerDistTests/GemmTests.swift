@@ -65,6 +65,35 @@ import Testing
     }
   }
 
+  /// A matrix that several products read is packed once, from the second on, until it may have changed.
+  @Test(arguments: [(1, 1, 1), (14, 32, 16), (29, 40, 600), (120, 300, 9), (17, 31, 1030), (5, 700, 512)])
+  func packedOnceChangesNothing(m: Int, n: Int, k: Int) {
+    let a = Matrix(m, k, seed: 3)
+    let weights = [5, 6].map { Matrix(n, k, seed: $0) }
+    let store = PackedWeights()
+    var current = weights[0].values
+    current.withUnsafeMutableBufferPointer { current in
+      let weight = FloatPointer(current.baseAddress!)
+      for round in 0..<3 {
+        for b in weights {
+          current.baseAddress!.update(from: b.values, count: n * k)
+          store.forget()
+          let expected = expected(a, b.transposed, alpha: 1, addedTo: nil)
+          for use in 0..<3 {
+            let panels = store.panels(weight, output: n, input: k)
+            #expect((panels == nil) == (use == 0))
+            for parts in 1...3 {
+              var c = [Float](repeating: .nan, count: m * n)
+              Gemm.multiply(
+                m, n, k, a.values, lda: k, weight, ldb: k, transposeB: true, &c, ldc: n, packed: panels, parts: parts)
+              #expect(c == expected, "round \(round), use \(use), \(parts) parts")
+            }
+          }
+        }
+      }
+    }
+  }
+
   /// Long rows are read in place or copied, as their distance in memory asks for.
   @Test(arguments: [(20, 40, 64, 512), (20, 40, 64, 513), (20, 40, 64, 1024)])
   func distanceOfRowsChangesNothing(m: Int, n: Int, k: Int, stride: Int) {

@@ -46,6 +46,8 @@ typedef struct {
   const float *c;
   const float *a;
   long lines;
+  /// Whether this tile's b comes from beyond the second-level cache.
+  bool is_cold;
 } flower_next;
 
 /// c = alpha · a · b (+ c) for a few rows of c that stay in registers: a is `[rows, depth]` with any strides, b and c are as

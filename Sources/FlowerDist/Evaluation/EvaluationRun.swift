@@ -92,8 +92,10 @@ public struct EvaluationRun {
 
   /// Lists of `length` leaves for all examples, computed by all ranks.
   private func lists(_ length: Int, _ body: (Range<Int>) throws -> [[Int32]]) throws -> [[Int32]] {
-    let flat = try communicator.spread(count: examples.count, batch: Self.batch(of: examples.count), width: length) { range in
-      try body(range).flatMap { list in (0..<length).map { $0 < list.count ? Double(list[$0]) : -1 } }
+    let flat = try evaluator.language.withConstantWeights {
+      try communicator.spread(count: examples.count, batch: Self.batch(of: examples.count), width: length) { range in
+        try body(range).flatMap { list in (0..<length).map { $0 < list.count ? Double(list[$0]) : -1 } }
+      }
     }
     return examples.indices.map { flat[$0 * length..<($0 + 1) * length].map { Int32($0) }.filter { $0 >= 0 } }
   }
@@ -196,8 +198,10 @@ public struct EvaluationRun {
     let width = leaves + PopularityGroups.standardCount + divergences.count
     let batch = batch(of: count)
     // One row for each batch: summed in one order, whichever rank computes it.
-    let rows = try communicator.spread(count: (count + batch - 1) / batch, batch: 1, width: width) { range in
-      try run.auditSums(range.lowerBound * batch..<min(range.upperBound * batch, count))
+    let rows = try language.withConstantWeights {
+      try communicator.spread(count: (count + batch - 1) / batch, batch: 1, width: width) { range in
+        try run.auditSums(range.lowerBound * batch..<min(range.upperBound * batch, count))
+      }
     }
     var mean = [Double](repeating: 0, count: width)
     for row in rows.chunks(of: width) {

@@ -11,15 +11,17 @@ import CVector
 enum Gemm {
   /// c = alpha · op(a) · op(b) (+ c when `accumulate`), where op(a) is `[m, k]`, op(b) `[k, n]` and c `[m, n]`.
   ///
-  /// Neither `tile` nor `parts`, into which rows or columns are cut for threads, changes a bit.
+  /// Neither `tile` nor `parts`, into which rows or columns are cut for threads, changes a bit, nor that op(b) is there
+  /// `packed` already (for the best tile).
   static func multiply(
     _ m: Int, _ n: Int, _ k: Int, alpha: Float = 1, _ a: FloatPointer, lda: Int, transposeA: Bool = false,
     _ b: FloatPointer, ldb: Int, transposeB: Bool = false, accumulate: Bool = false, _ c: MutableFloatPointer, ldc: Int,
-    tile: Tile = .best, parts: Int? = nil
+    packed: PackedWeights.Panels? = nil, tile: Tile = .best, parts: Int? = nil
   ) {
     let product = Product(
       tile: tile, m: m, n: n, k: k, alpha: alpha, a: a, rowStride: transposeA ? 1 : lda,
-      columnStride: transposeA ? lda : 1, b: b, ldb: ldb, transposeB: transposeB, accumulate: accumulate, c: c, ldc: ldc)
+      columnStride: transposeA ? lda : 1, b: b, ldb: ldb, transposeB: transposeB, accumulate: accumulate, c: c, ldc: ldc,
+      packed: packed)
     let parts = parts ?? (m * n * k < smallestShared ? 1 : Threads.count)
     if parts == 1 { return product.run() }
     let byRows = m / tile.rows >= n / tile.columns
@@ -31,16 +33,20 @@ enum Gemm {
     }
   }
 
+  /// Terms of a chain: part of what decides the bits.
+  static let chain = 512
+
   /// Multiply-adds below which waking other threads costs more than they save.
   private static let smallestShared = 1_000_000
 
   /// y = x · Wᵀ (+ y when `accumulate`), the forward pass of a linear layer: x `[rows, input]`, W `[output, input]`.
   static func linear(
     _ x: FloatPointer, weight: FloatPointer, rows: Int, input: Int, output: Int, to y: MutableFloatPointer,
-    accumulate: Bool = false
+    accumulate: Bool = false, packed: PackedWeights.Panels? = nil
   ) {
     multiply(
-      rows, output, input, x, lda: input, weight, ldb: input, transposeB: true, accumulate: accumulate, y, ldc: output)
+      rows, output, input, x, lda: input, weight, ldb: input, transposeB: true, accumulate: accumulate, y, ldc: output,
+      packed: packed)
   }
 
   /// dx = dy · W (+ dx when `accumulate`): the gradient of ``linear`` for its input.
@@ -76,9 +82,11 @@ private struct Product {
   var accumulate: Bool
   var c: MutableFloatPointer
   var ldc: Int
+  /// b, if it is packed already, and the column of it that this part begins with.
+  var packed: PackedWeights.Panels?
+  var firstColumn = 0
 
-  /// Terms of a chain: part of what decides the bits.
-  private static let depth = 512
+  private static let depth = Gemm.chain
   /// Columns of b that are packed together: with ``depth`` 512 KiB, a part of the second-level cache.
   private static let width = 256
   /// Tiles of rows of a that are packed together, so that whole cache lines are read.
@@ -101,6 +109,7 @@ private struct Product {
     part.n = range.count
     part.b += range.lowerBound * (transposeB ? ldb : 1)
     part.c += range.lowerBound
+    part.firstColumn += range.lowerBound
     return part
   }
 
@@ -112,7 +121,8 @@ private struct Product {
     }
     // Rows a power of two apart would compete for the same places of the first-level cache.
     let packsA = columnStride != 1 || rowStride % 512 == 0 && n > tile.columns
-    let packedB = PackedMatrix.size(terms: min(k, Self.depth), columns: min(n, Self.width), tile)
+    let packedB = PackedMatrix.size(
+      terms: packed == nil ? min(k, Self.depth) : 0, columns: min(n, Self.width), tile)
     let packedA = packsA ? (min(k, Self.depth) + Self.padding) * min(m, Self.strips * tile.rows) : 0
     withFloats(packedB + packedA) { memory in
       for start in stride(from: 0, to: k, by: Self.depth) {
@@ -130,9 +140,11 @@ private struct Product {
     _ terms: Range<Int>, _ columns: Range<Int>, packedB: MutableFloatPointer, packedA: MutableFloatPointer?
   ) {
     let (row, column) = transposeB ? (1, ldb) : (ldb, 1)
-    let right = PackedMatrix(
-      b + terms.lowerBound * row + columns.lowerBound * column, ldb: ldb, transposed: transposeB, terms: terms.count,
-      columns: columns.count, in: packedB, tile)
+    let right =
+      packed?.block(terms, row: firstColumn + columns.lowerBound, edge: packedB)
+      ?? PackedMatrix(
+        b + terms.lowerBound * row + columns.lowerBound * column, ldb: ldb, transposed: transposeB, terms: terms.count,
+        columns: columns.count, in: packedB, tile)
     for top in stride(from: 0, to: m, by: Self.strips * tile.rows) {
       let bottom = min(top + Self.strips * tile.rows, m)
       if let packedA { packA(terms, top..<bottom, to: packedA) }
@@ -147,7 +159,7 @@ private struct Product {
         right.multiply(
           rows: rows, terms: 0..<terms.count, columns: columns.count, alpha: alpha, left, strides: strides,
           nextA: packedA == nil ? left + rows * rowStride : nil, to: c + row * ldc + columns.lowerBound, ldc: ldc,
-          accumulate: accumulate || terms.lowerBound > 0)
+          accumulate: accumulate || terms.lowerBound > 0, isCold: packed != nil)
       }
     }
   }

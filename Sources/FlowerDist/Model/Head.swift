@@ -69,7 +69,8 @@ public struct Readouts: Sendable {
 final class Head {
   private let hiddenSize: Int
   private let vocabularySize: Int
-  /// Outputs whose logits over the vocabulary exist at once: 4 M floats, but at least 64 outputs.
+  /// Outputs whose logits over the vocabulary exist at once: 16 M floats, but at least 64 outputs. Those of a step that are no
+  /// more are computed again for its backward pass.
   private let chunk: Int
 
   private var embeddingRows = FloatArena(count: 0)
@@ -92,7 +93,7 @@ final class Head {
     chunk = Self.chunk(configuration)
   }
 
-  private static func chunk(_ c: ModelConfiguration) -> Int { max(64, (1 << 22) / c.vocabularySize) }
+  private static func chunk(_ c: ModelConfiguration) -> Int { max(64, (1 << 24) / c.vocabularySize) }
 
   /// Bytes of scratch that distributions over the vocabulary need.
   static func vocabularyBytes(_ c: ModelConfiguration, readouts: Int) -> Int {
@@ -134,7 +135,10 @@ final class Head {
   /// - Parameters:
   ///   - hidden: `[queries, hidden]`.
   ///   - embedding: the output embedding, `[vocabulary, hidden]`.
-  func forward(_ readouts: Readouts, hidden: FloatPointer, embedding: FloatPointer) -> [Double] {
+  ///   - packed: where it may be kept packed, while it stays as it is.
+  func forward(
+    _ readouts: Readouts, hidden: FloatPointer, embedding: FloatPointer, packed: PackedWeights? = nil
+  ) -> [Double] {
     logProbabilities.append(contentsOf: repeatElement(0, count: readouts.count - logProbabilities.count))
     for group in groups(readouts.options[optionsDone...]) {
       let n = optionLogits(group, readouts, hidden: hidden, embedding: embedding)
@@ -150,7 +154,9 @@ final class Head {
     }
     optionsDone = readouts.options.count
     for chunk in readouts.vocabulary[logSums.count...].chunks(of: chunk) {
-      computeVocabularyLogits(chunk, hidden: hidden, embedding: embedding)
+      computeVocabularyLogits(
+        chunk, hidden: hidden, embedding: embedding,
+        packed: packed?.panels(embedding, output: vocabularySize, input: hiddenSize))
       for (i, entry) in chunk.enumerated() {
         let row = vocabularyLogits.base + i * vocabularySize
         let logSum = logSumExp(row, vocabularySize)
@@ -273,7 +279,8 @@ final class Head {
   }
 
   private func computeVocabularyLogits(
-    _ chunk: ArraySlice<Readouts.Entry>, hidden: FloatPointer, embedding: FloatPointer
+    _ chunk: ArraySlice<Readouts.Entry>, hidden: FloatPointer, embedding: FloatPointer,
+    packed: PackedWeights.Panels? = nil
   ) {
     gather(hidden, chunk.map(\.query), into: &vocabularyHidden)
     if vocabularyLogits.count < chunk.count * vocabularySize {
@@ -281,7 +288,7 @@ final class Head {
     }
     Gemm.linear(
       vocabularyHidden.base, weight: embedding, rows: chunk.count, input: hiddenSize, output: vocabularySize,
-      to: vocabularyLogits.base)
+      to: vocabularyLogits.base, packed: packed)
     vocabularyRange = chunk.indices
   }
 

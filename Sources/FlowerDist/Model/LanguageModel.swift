@@ -12,6 +12,8 @@ public final class LanguageModel {
   private var current: Activations?
   private var dHidden = FloatArena(count: 0)
   private let keeping: Activations.Keeping
+  private let packedWeights = PackedWeights()
+  private var hasConstantWeights = false
   /// What is computed of the forest.
   private(set) var computed = Forest.Extent()
 
@@ -32,8 +34,18 @@ public final class LanguageModel {
 
   private var outputEmbedding: FloatPointer { FloatPointer(transformer.weights.base + transformer.layout.head) }
 
-  /// Starts a forest that will grow to at most `rows` rows and `queries` outputs. For inference, only keys and values
-  /// are kept between layers.
+  /// Runs `body`, in which no weight changes however many forests there are: inference is faster then.
+  func withConstantWeights<Value>(_ body: () throws -> Value) rethrows -> Value {
+    hasConstantWeights = true
+    defer {
+      hasConstantWeights = false
+      packedWeights.forget()
+    }
+    return try body()
+  }
+
+  /// Starts a forest that will grow to at most `rows` rows and `queries` outputs, with weights that stay as they are till it is
+  /// complete. For inference, only keys and values are kept between layers.
   public func begin(rows: Int, queries: Int, training isTraining: Bool) {
     if let kept = isTraining ? training : inference, kept.rowCapacity >= rows, kept.queryCapacity >= queries {
       current = kept
@@ -48,6 +60,8 @@ public final class LanguageModel {
     }
     computed = Forest.Extent()
     head.begin()
+    if !hasConstantWeights { packedWeights.forget() }
+    transformer.packedWeights = isTraining ? nil : packedWeights
   }
 
   /// Computes rows and outputs that are new since the last call.
@@ -74,7 +88,8 @@ public final class LanguageModel {
     guard let current else { preconditionFailure("begin comes before score") }
     extend(forest, phase: phase)
     return clock.measure(.head) {
-      head.forward(readouts, hidden: current.hidden.base, embedding: outputEmbedding)
+      head.forward(
+        readouts, hidden: current.hidden.base, embedding: outputEmbedding, packed: transformer.packedWeights)
     }
   }
 

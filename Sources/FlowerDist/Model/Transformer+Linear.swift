@@ -8,7 +8,8 @@ extension Transformer {
   ) {
     Gemm.linear(
       x, weight: weights.base + linear.weight, rows: rows, input: linear.input, output: linear.output, to: y,
-      accumulate: accumulate)
+      accumulate: accumulate,
+      packed: packedWeights?.panels(weights.base + linear.weight, output: linear.output, input: linear.input))
     if let bias = linear.bias { Kernels.addBias(weights.base + bias, to: y, rows: rows, width: linear.output) }
     forEachAdapted(linear, layer) { part in
       let u = lowRank.reserve(rows * part.rank)

@@ -13,6 +13,8 @@ public final class Transformer {
   lazy var frozenDigest = weightsDigest()
 
   let lowRank = LowRankScratch()
+  /// Set while no weight changes.
+  var packedWeights: PackedWeights?
   private let rotary: RotaryTable
   private var gradients: BackwardScratch?
 

@@ -235,7 +235,7 @@ public final class Trainer {
   private func write(_ batches: [[Example]], _ step: Int) -> [Int32] {
     if batches.isEmpty { return [] }
     weightStream.finish()
-    return batches.flatMap { worker.write($0, step: step) }
+    return language.withConstantWeights { batches.flatMap { worker.write($0, step: step) } }
   }
 
   /// What all samplers wrote by the weights of this step; they hold neighbouring grains, so the order of ranks is that of

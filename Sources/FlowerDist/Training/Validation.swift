@@ -26,7 +26,9 @@ final class Validation {
   }
 
   /// The metrics after a step, the recipe's first.
-  func run() throws -> [Metric] {
+  func run() throws -> [Metric] { try evaluator.language.withConstantWeights { try measure() } }
+
+  private func measure() throws -> [Metric] {
     let examples = try sample ?? makeSample()
     sample = examples
     if catalogue.dataset.isDistribution {
