@@ -2,11 +2,12 @@
 
     pip install torch==2.13.0+cpu transformers==5.23.0 numpy      # --compile also needs g++
     python Benchmarks/pytorch_step.py [--trajectories 1] [--threads 1] [--repeats 40] [--variant all] [--check]
-        [--published] [--sft] [--json FILE]
+        [--published] [--sft] [--json FILE] [--hidden 256 ...] [--no-bias] [--lora RANK] [--adamw]
 
-The model of docs and issues: Qwen2, hidden 256, 6 layers, 8 heads, 2 kv heads, intermediate 704, vocabulary 8192, tied,
-float32. A step has 8 examples: a prompt of 200 tokens, an SFT target and K given titles of 12 tokens each; the
-loss is theta * SFT + (1 - theta) * SubTB(1) with tree flow, the mean over the titles, both in vocabulary support.
+The model of docs and issues, unless options say otherwise: Qwen2, hidden 256, 6 layers, 8 heads, 2 kv heads, intermediate
+704, vocabulary 8192, tied, float32; Llama is the same with --no-bias. A step has 8 examples: a prompt of 200 tokens, an SFT
+target and K given titles of 12 tokens each; the loss is theta * SFT + (1 - theta) * SubTB(1) with tree flow, the mean over
+the titles, both in vocabulary support. With --lora all weights are frozen and q, k, v, o, gate, up and down have adapters.
 
 The optimised step does what a hand-written one would: every prompt is computed once, all titles attend to its keys
 and values, no row is padding, logits exist only where they are used (13 + 12 K rows per example), q, k, v and gate, up are
@@ -24,6 +25,7 @@ import argparse
 import ctypes
 import json
 import platform
+import resource
 import statistics
 import time
 
@@ -35,6 +37,9 @@ EXAMPLES, PROMPT, TITLE, TERMINATOR, THETA = 8, 200, 12, 198, 0.5
 HEAD_DIM = HIDDEN // HEADS
 EPS, ROPE_THETA = 1e-6, 1e6
 TITLES = 2  # the target and K sampled titles; set from --trajectories
+BIAS = True  # of q, k and v; not with --no-bias
+LORA, LORA_SCALE = 0, 2  # the adapters' rank, 0 without, from --lora; alpha / rank
+SHAPE = ["hidden", "layers", "heads", "kv_heads", "intermediate", "vocabulary", "examples"]  # options of these names
 VARIANTS = ["eager", "manual", "trimmed", "compiled"]
 
 
@@ -60,29 +65,35 @@ def subtb(residuals):
 
 
 class Step:
-    """The optimised step. Parameters are leaves; names follow Hugging Face, with q, k, v and gate, up joined."""
+    """The optimised step. Parameters are leaves; names follow Hugging Face, with q, k, v and gate, up joined.
+
+    Adapters of joined matrices: their A are joined as well, because they read the same rows; their B are not.
+    """
 
     def __init__(self, variant):
         generator = torch.Generator().manual_seed(0)
 
-        def weight(*shape):
-            return (0.02 * torch.randn(*shape, generator=generator)).requires_grad_()
+        def weight(*shape, trained=not LORA):
+            return (0.02 * torch.randn(*shape, generator=generator)).requires_grad_(trained)
 
         kv = KV_HEADS * HEAD_DIM
+        # Of the joined matrices.
+        self.outputs = {
+            "qkv": [HIDDEN, kv, kv], "o": [HIDDEN], "gate_up": [INTERMEDIATE, INTERMEDIATE], "down": [HIDDEN]}
         self.embedding = weight(VOCABULARY, HIDDEN)
-        self.norm = torch.ones(HIDDEN, requires_grad=True)
-        self.layers = [
-            {
-                "norm": torch.ones(HIDDEN, requires_grad=True),
-                "qkv": weight(HIDDEN + 2 * kv, HIDDEN),
-                "qkv_bias": weight(HIDDEN + 2 * kv),
-                "o": weight(HIDDEN, HIDDEN),
-                "mlp_norm": torch.ones(HIDDEN, requires_grad=True),
-                "gate_up": weight(2 * INTERMEDIATE, HIDDEN),
-                "down": weight(HIDDEN, INTERMEDIATE),
-            }
-            for _ in range(LAYERS)
-        ]
+        self.norm = torch.ones(HIDDEN, requires_grad=not LORA)
+        self.layers = []
+        for _ in range(LAYERS):
+            p = {name: torch.ones(HIDDEN, requires_grad=not LORA) for name in ("norm", "mlp_norm")}
+            for name, outputs in self.outputs.items():
+                inputs = INTERMEDIATE if name == "down" else HIDDEN
+                p[name] = weight(sum(outputs), inputs)
+                if LORA:
+                    p[f"{name}_a"] = weight(len(outputs) * LORA, inputs, trained=True)
+                    p |= {f"{name}_b{i}": weight(n, LORA, trained=True) for i, n in enumerate(outputs)}
+            if BIAS:
+                p["qkv_bias"] = weight(HIDDEN + 2 * kv)
+            self.layers.append(p)
         self.manual = variant == "manual"
         self.trimmed = variant in ("trimmed", "compiled")
         title = torch.arange(PROMPT, PROMPT + TITLE)
@@ -104,7 +115,23 @@ class Step:
         return torch.zeros_like(mask).masked_fill(mask == 0, float("-inf"))
 
     def parameters(self):
-        return [self.embedding, self.norm] + [p for layer in self.layers for p in layer.values()]
+        """Those that are trained."""
+        every = [self.embedding, self.norm] + [p for layer in self.layers for p in layer.values()]
+        return [p for p in every if p.requires_grad]
+
+    def linear(self, x, p, name, parts=None):
+        """x by a matrix, or by a range of those joined in it, with bias and adapters."""
+        weight, bias, a = (p.get(name + suffix) for suffix in ("", "_bias", "_a"))
+        outputs = self.outputs[name]
+        if parts:
+            rows = slice(sum(outputs[: parts.start]), sum(outputs[: parts.stop]))
+            weight, bias = weight[rows], bias[rows] if BIAS else None
+            a = a[LORA * parts.start : LORA * parts.stop] if LORA else None
+        y = F.linear(x, weight, bias)
+        if not LORA:
+            return y
+        u = (LORA_SCALE * F.linear(x, a)).split(LORA, -1)
+        return y + torch.cat([F.linear(v, p[f"{name}_b{i}"]) for v, i in zip(u, parts or range(len(outputs)))], -1)
 
     def attend(self, q, k, v, mask):
         """q [E, rows, HEADS, D], k and v [E, keys, KV_HEADS, D]; mask `None`: causal."""
@@ -133,14 +160,13 @@ class Step:
         kv = KV_HEADS * HEAD_DIM
         h = F.rms_norm(x, (HIDDEN,), p["norm"], EPS)
         if last and self.trimmed:
-            weight, bias = p["qkv"], p["qkv_bias"]
             x = x[:, PROMPT - 1 :]
-            q = F.linear(h[:, PROMPT - 1 :], weight[:HIDDEN], bias[:HIDDEN]).unflatten(-1, (HEADS, HEAD_DIM))
-            k, v = F.linear(h, weight[HIDDEN:], bias[HIDDEN:]).split([kv, kv], -1)
+            q = self.linear(h[:, PROMPT - 1 :], p, "qkv", range(0, 1)).unflatten(-1, (HEADS, HEAD_DIM))
+            k, v = self.linear(h, p, "qkv", range(1, 3)).split([kv, kv], -1)
             k, v = (y.unflatten(-1, (KV_HEADS, HEAD_DIM)) for y in (k, v))
             a = self.attend(self.rotate(q, PROMPT - 1), self.rotate(k), v, self.tail_mask)
         else:
-            q, k, v = F.linear(h, p["qkv"], p["qkv_bias"]).split([HIDDEN, kv, kv], -1)
+            q, k, v = self.linear(h, p, "qkv").split([HIDDEN, kv, kv], -1)
             q = self.rotate(q.unflatten(-1, (HEADS, HEAD_DIM)))
             k = self.rotate(k.unflatten(-1, (KV_HEADS, HEAD_DIM)))
             v = v.unflatten(-1, (KV_HEADS, HEAD_DIM))
@@ -149,9 +175,9 @@ class Step:
                 self.attend(prompt, k[:, :PROMPT], v[:, :PROMPT], None),
                 self.attend(titles, k, v, self.title_mask),
             ], 1)
-        x = x + F.linear(a, p["o"])
-        gate, up = F.linear(F.rms_norm(x, (HIDDEN,), p["mlp_norm"], EPS), p["gate_up"]).chunk(2, -1)
-        return x + F.linear(F.silu(gate) * up, p["down"])
+        x = x + self.linear(a, p, "o")
+        gate, up = self.linear(F.rms_norm(x, (HIDDEN,), p["mlp_norm"], EPS), p, "gate_up").chunk(2, -1)
+        return x + self.linear(F.silu(gate) * up, p, "down")
 
     def _loss(self, tokens, log_token_reward):
         x = F.embedding(tokens, self.embedding)
@@ -178,13 +204,14 @@ class Step:
 
 
 def hugging_face_model():
-    from transformers import Qwen2Config, Qwen2ForCausalLM
+    from transformers import LlamaConfig, LlamaForCausalLM, Qwen2Config, Qwen2ForCausalLM
 
-    config = Qwen2Config(
+    config, model = (Qwen2Config, Qwen2ForCausalLM) if BIAS else (LlamaConfig, LlamaForCausalLM)
+    config = config(
         vocab_size=VOCABULARY, hidden_size=HIDDEN, intermediate_size=INTERMEDIATE, num_hidden_layers=LAYERS,
         num_attention_heads=HEADS, num_key_value_heads=KV_HEADS, tie_word_embeddings=True, rms_norm_eps=EPS,
         rope_parameters={"rope_type": "default", "rope_theta": ROPE_THETA})
-    return Qwen2ForCausalLM(config)
+    return model(config)
 
 
 def log_policies(model, prompt, title):
@@ -195,26 +222,32 @@ def log_policies(model, prompt, title):
 
 
 def check(step, batch):
-    """The optimised loss and gradients against Hugging Face's model run plainly."""
+    """The optimised loss and gradients against Hugging Face's model run plainly, with adapters merged."""
     model = hugging_face_model().train()
-    state = {"model.embed_tokens.weight": step.embedding, "model.norm.weight": step.norm}
-    pairs = []
+    # Hugging Face's names of what is joined here.
+    pairs = [(["model.embed_tokens.weight"], step.embedding), (["model.norm.weight"], step.norm)]
+    adapted = []
     for i, p in enumerate(step.layers):
-        prefix, kv = f"model.layers.{i}.", KV_HEADS * HEAD_DIM
+        prefix = f"model.layers.{i}."
         attention, mlp = prefix + "self_attn.", prefix + "mlp."
-        state[prefix + "input_layernorm.weight"] = p["norm"]
-        state[prefix + "post_attention_layernorm.weight"] = p["mlp_norm"]
-        for kind, joined in (("weight", "qkv"), ("bias", "qkv_bias")):
-            names = [f"{attention}{x}_proj.{kind}" for x in "qkv"]
-            state |= dict(zip(names, p[joined].split([HIDDEN, kv, kv])))
-            pairs.append((names, p[joined]))
-        names = [f"{mlp}gate_proj.weight", f"{mlp}up_proj.weight"]
-        state |= dict(zip(names, p["gate_up"].chunk(2)))
-        pairs.append((names, p["gate_up"]))
-        state[attention + "o_proj.weight"], state[mlp + "down_proj.weight"] = p["o"], p["down"]
-    joined = {name for names, _ in pairs for name in names}
-    pairs += [([name], value) for name, value in state.items() if name not in joined]
-    model.load_state_dict(state | {"lm_head.weight": step.embedding})
+        pairs.append(([prefix + "input_layernorm.weight"], p["norm"]))
+        pairs.append(([prefix + "post_attention_layernorm.weight"], p["mlp_norm"]))
+        if BIAS:
+            pairs.append(([f"{attention}{x}_proj.bias" for x in "qkv"], p["qkv_bias"]))
+        for name, paths in {
+            "qkv": [f"{attention}{x}_proj" for x in "qkv"], "o": [attention + "o_proj"],
+            "gate_up": [mlp + "gate_proj", mlp + "up_proj"], "down": [mlp + "down_proj"],
+        }.items():
+            names, weight = [path + ".weight" for path in paths], p[name]
+            if LORA:
+                factors = [(p[f"{name}_b{j}"], a) for j, a in enumerate(p[name + "_a"].split(LORA))]
+                weight = weight + LORA_SCALE * torch.cat([b @ a for b, a in factors])
+                adapted.append((names, factors, p[name + "_a"]))
+            pairs.append((names, weight))
+    state = {"lm_head.weight": step.embedding}
+    for names, value in pairs:
+        state |= dict(zip(names, value.split([model.get_parameter(name).shape[0] for name in names])))
+    model.load_state_dict(state)
     tokens, log_token_reward = batch
     prompt, target, *titles = tokens.split([PROMPT] + [TITLE] * TITLES, 1)
     sft = -log_policies(model, prompt, target).sum(-1)
@@ -224,10 +257,14 @@ def check(step, batch):
     expected = (THETA * sft + (1 - THETA) * flow).mean()
     expected.backward()
     loss = step.run(batch)
-    worst = 0.0
-    for names, value in pairs:
-        reference = torch.cat([model.get_parameter(name).grad for name in names])
-        worst = max(worst, ((value.grad - reference).norm() / reference.norm()).item())
+    gradients = [
+        (value.grad, torch.cat([model.get_parameter(name).grad for name in names]))
+        for names, value in pairs if value.is_leaf and value.requires_grad]
+    for names, factors, joined in adapted:
+        whole = [LORA_SCALE * model.get_parameter(name).grad for name in names]
+        gradients += [(b.grad, g @ a.T) for g, (b, a) in zip(whole, factors)]
+        gradients.append((joined.grad, torch.cat([b.T @ g for g, (b, a) in zip(whole, factors)])))
+    worst = max(((value - reference).norm() / reference.norm()).item() for value, reference in gradients)
     error = abs(loss.item() / expected.item() - 1)
     assert error < 1e-5 and worst < 1e-3, (error, worst)
     return {"loss_relative_error": error, "worst_gradient_relative_error": worst}
@@ -274,16 +311,16 @@ def published_step(model, batch):
     return loss
 
 
-def measure(run, repeats, warm_up=5):
+def measure(run, repeats, warm_up=5, after=lambda: None):
     """Seconds on the clock, and of the processor: on a machine that others use as well the latter tell more."""
-    for _ in range(warm_up):
-        run()
     seconds, cpu = [], []
-    for _ in range(repeats):
+    for _ in range(warm_up + repeats):
         start, cpu_start = time.perf_counter(), time.process_time()
         run()
         seconds.append(time.perf_counter() - start)
         cpu.append(time.process_time() - cpu_start)
+        after()
+    seconds, cpu = seconds[warm_up:], cpu[warm_up:]
     return {"median": statistics.median(seconds), "minimum": min(seconds), "cpu_median": statistics.median(cpu),
             "repeats": repeats}
 
@@ -300,14 +337,21 @@ def main():
     parser.add_argument("--trajectories", type=int, default=1, metavar="K")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--repeats", type=int, default=40)
+    parser.add_argument("--warm-up", type=int, default=5, help="steps before the measured ones")
     parser.add_argument("--variant", choices=VARIANTS + ["all"], default="all")
     parser.add_argument("--published", action="store_true", help="time the published step instead")
     parser.add_argument("--sft", action="store_true", help="time Hugging Face's SFT step instead")
     parser.add_argument("--check", action="store_true", help="compare loss and gradients with Hugging Face first")
     parser.add_argument("--json", metavar="FILE", help="also write the results there")
+    for name in SHAPE:
+        parser.add_argument("--" + name.replace("_", "-"), type=int, default=globals()[name.upper()])
+    parser.add_argument("--no-bias", action="store_true", help="none of q, k and v: Llama instead of Qwen2")
+    parser.add_argument("--lora", type=int, default=0, metavar="RANK", help="train adapters of all matrices instead")
+    parser.add_argument("--adamw", action="store_true", help="update the weights after each step, which is not timed")
     arguments = parser.parse_args()
-    global TITLES
-    TITLES = 1 + arguments.trajectories
+    global TITLES, HEAD_DIM, BIAS, LORA
+    globals().update({name.upper(): getattr(arguments, name) for name in SHAPE})
+    TITLES, HEAD_DIM, BIAS, LORA = 1 + arguments.trajectories, HIDDEN // HEADS, not arguments.no_bias, arguments.lora
     torch.set_num_threads(arguments.threads)
     keep_freed_memory()
     batch = make_batch()
@@ -319,16 +363,21 @@ def main():
         runs = {"published": lambda: published_step(model, batch)} if arguments.published else {}
         if arguments.sft:
             runs["sft"] = lambda: sft_step(model, batch)
+        runs = {name: (run, list(model.parameters())) for name, run in runs.items()}
     else:
         names = VARIANTS if arguments.variant == "all" else [arguments.variant]
-        runs = {name: (lambda step=Step(name): step.run(batch)) for name in names}
         if arguments.check:
             for name in names:
                 print(f"{name}: " + ", ".join(f"{k} {v:.1e}" for k, v in check(Step(name), batch).items()))
-    for name, run in runs.items():
-        result["seconds"][name] = measure(run, arguments.repeats)
+        steps = {name: Step(name) for name in names}
+        runs = {name: (lambda step=step: step.run(batch), step.parameters()) for name, step in steps.items()}
+    for name, (run, parameters) in runs.items():
+        after = torch.optim.AdamW(parameters, lr=1e-4, foreach=False).step if arguments.adamw else lambda: None
+        result["seconds"][name] = measure(run, arguments.repeats, arguments.warm_up, after)
         line = "{:10} median {median:.3f} s, minimum {minimum:.3f} s, processor {cpu_median:.3f} s ({repeats} repeats)"
         print(line.format(name, **result["seconds"][name]))
+    result["peak_bytes"] = 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    print("resident memory: {:.0f} MB at most".format(result["peak_bytes"] / 1e6))
     if arguments.json:
         with open(arguments.json, "w") as file:
             json.dump(result, file, indent=1)

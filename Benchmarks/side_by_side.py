@@ -35,12 +35,12 @@ def pytorch(k, repeats, *options):
         subprocess.run(
             [PYTHON, ROOT / "Benchmarks/pytorch_step.py", "--trajectories", str(k), "--repeats", str(repeats), "--json",
              file.name, *options], check=True, stdout=subprocess.DEVNULL)
-        return {name: seconds["cpu_median"] for name, seconds in json.load(file)["seconds"].items()}
+        return json.load(file)
 
 
-def ours(k, repeats, *options):
+def ours(k, repeats, *options, worker=WORKER):
     output = subprocess.run(
-        [WORKER, "bench", "--trajectories", str(k), "--repeats", str(repeats), "--json", *options], check=True,
+        [worker, "bench", "--trajectories", str(k), "--repeats", str(repeats), "--json", *options], check=True,
         capture_output=True).stdout
     return json.loads(output)
 
@@ -67,16 +67,17 @@ def main():
             given = ours(k, arguments.repeats)
             sampled = ours(k, arguments.repeats, "--draws", "policy")
             own = given["forward_backward"]["processor_seconds"]
-            others = pytorch(k, arguments.repeats, "--variant", "compiled")
+            others = pytorch(k, arguments.repeats, "--variant", "compiled")["seconds"]
             # These two take many times as long.
-            others |= pytorch(k, max(2, arguments.repeats // 4), "--published", "--sft")
+            others |= pytorch(k, max(2, arguments.repeats // 4), "--published", "--sft")["seconds"]
             share = sampled["phases"]["sampling"]["median_seconds"] / sampled["forward_backward"]["median_seconds"]
             rounds.append({
                 "own": own, "sgemm": 100 * given["share_of_sgemm"],
                 "sampled": sampled["forward_backward"]["processor_seconds"], "sampling": 100 * share,
-            } | {name: seconds / own for name, seconds in others.items()})
+            } | {name: seconds["cpu_median"] / own for name, seconds in others.items()})
         columns = [("own", 3), ("sgemm", 0), ("sampled", 3), ("sampling", 1), ("compiled", 2), ("published", 1), ("sft", 1)]
         print(f"| {k} | " + " | ".join(spread([r[name] for r in rounds], digits) for name, digits in columns) + " |", flush=True)
 
 
-main()
+if __name__ == "__main__":
+    main()

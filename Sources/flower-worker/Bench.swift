@@ -24,6 +24,8 @@ struct Bench: ParsableCommand {
   var intermediate = BenchmarkShape().intermediateSize
   @Option(help: "Tokens of the vocabulary.")
   var vocabulary = BenchmarkShape().vocabularySize
+  @Option(help: "Rank of adapters that are trained in place of the weights; 0: none.")
+  var lora = BenchmarkShape().adapterRank
   @Option(help: "Examples of a step.")
   var examples = BenchmarkShape().examples
   @Option(help: "Tokens of a prompt.")
@@ -36,8 +38,10 @@ struct Bench: ParsableCommand {
   var support = BenchmarkShape().support
   @Option(help: "Where the titles come from: given, or sampled from the policy.")
   var draws = BenchmarkShape().draws
-  @Option(help: "Measured steps, after three that are not.")
+  @Option(help: "Measured steps.")
   var repeats = 20
+  @Option(help: "Steps before them.")
+  var warmUp = 3
   @Option(help: "Threads of the step and of the sgemm beside it.")
   var threads = 1
   @Option(help: ArgumentHelp("Measure this tokenizer.json or tiktoken rank file.", valueName: "path"))
@@ -48,6 +52,7 @@ struct Bench: ParsableCommand {
   var json = false
 
   func validate() throws {
+    if warmUp < 0 { throw ValidationError("--warm-up must be at least 0") }
     if repeats < 1 { throw ValidationError("--repeats must be at least 1") }
     if (tokenizer == nil) != (texts == nil) { throw ValidationError("--tokenizer and --texts go together") }
     if threads < 1 || threads > 1024 { throw ValidationError("--threads must be 1 to 1024") }
@@ -60,7 +65,7 @@ struct Bench: ParsableCommand {
     }
     OpenBLAS.chooseKernels()
     Threads.count = threads
-    let result = try Benchmark(shape).run(repeats: repeats)
+    let result = try Benchmark(shape).run(repeats: repeats, warmUp: warmUp)
     print(json ? result.json.description : result.description)
   }
 
@@ -72,6 +77,7 @@ struct Bench: ParsableCommand {
     shape.kvHeads = kvHeads
     shape.intermediateSize = intermediate
     shape.vocabularySize = vocabulary
+    shape.adapterRank = lora
     shape.examples = examples
     shape.prompt = prompt
     shape.title = title

@@ -32,6 +32,15 @@ import Testing
     #expect(work.forward == Double(firstLayer + lastLayer))
     #expect(work.backward == 2 * work.forward)
     #expect(work.head == Double(3 * 2 * 16 * 100 * 18))
+
+    // Adapters of rank 3: k and v 2 x 3 x (16 + 8), q and o 2 x 3 x 32, gate, up and down 3 x 3 x 40.
+    let low = StepWork(shape.configuration, adapterRank: 3, titles.forest, titles.readouts)
+    let adapters = 26 * 2 * (144 + 192 + 360) + 26 * 2 * 144 + 18 * 2 * (192 + 360)
+    #expect(low.forward == work.forward + Double(adapters))
+    let attention = 64 * 2 * (promptPairs + 2 * titlePairs) + 64 * 2 * (5 + 2 * titlePairs)
+    let firstInputs = 26 * 2 * 16 * 32
+    #expect(low.backward == work.forward + Double(attention - firstInputs + 2 * adapters))
+    #expect(low.head == Double(2 * 2 * 16 * 100 * 18))
   }
 
   @Test(arguments: Recipe.Objective.Support.allCases, BenchmarkShape.Draws.allCases)
@@ -45,6 +54,10 @@ import Testing
     for phase in BenchmarkResult.gradientPhases where draws == .policy || !sampled.contains(phase) {
       #expect(result.phases[phase]?.wall.count == 2)
     }
+    shape.adapterRank = 2
+    let adapted = try Benchmark(shape).run(repeats: 1, warmUp: 0)
+    #expect(adapted.memory.estimate.gradients < result.memory.estimate.gradients)
+    #expect(adapted.description.split(separator: "\n").allSatisfy { $0.count <= 80 })
     let work = result.work
     #expect(2 * (work.forward + work.sampling + work.branches) == work.backward)
     #expect((work.sampling > 0) == (draws == .policy))

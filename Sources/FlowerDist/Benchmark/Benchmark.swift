@@ -18,14 +18,22 @@ public final class Benchmark {
     self.shape = shape
     let transformer = Transformer(shape.configuration)
     transformer.initialize(seed: 1, std: 0.02)
+    if shape.adapterRank > 0 {
+      let adapter = Adapter(
+        .init(rank: shape.adapterRank, alpha: Double(2 * shape.adapterRank), targets: ModuleSet(Module.allCases)),
+        of: shape.configuration)
+      adapter.initialize(seed: 1)
+      transformer.adapter = adapter
+    }
+    let list = transformer.trainable.list
     language = LanguageModel(transformer)
     objective = TrainingObjective(
       flow: shape.trajectories > 0 ? .balance(.subTrajectory(lambda: 1)) : nil, theta: 0.5,
       supervisedScale: Double(shape.title + 1))
     let tree = try shape.tree()
     rewards = TokenRewards(tree, weights: (0..<tree.leafCount).map { 1 + Double($0 % 7) })
-    reducer = GradientReducer(count: transformer.layout.count, grains: 1, communicator: communicator)
-    optimizer = AdamW(Recipe.Optimizer(), list: transformer.layout.list, plan: reducer.plan, rank: 0)
+    reducer = GradientReducer(count: list.count, grains: 1, communicator: communicator)
+    optimizer = AdamW(Recipe.Optimizer(), list: list, plan: reducer.plan, rank: 0)
     prompts = shape.prompts
   }
 
@@ -50,14 +58,14 @@ public final class Benchmark {
     let titles = last.titles
     let memory = BenchmarkResult.Memory(
       estimate: MemoryPlan(
-        shape.configuration, trained: language.transformer.layout.count, grains: 1, ranks: 1,
+        shape.configuration, frozen: language.transformer.frozenCount, trained: reducer.plan.count, grains: 1, ranks: 1,
         rows: titles.forest.rowCount, queries: titles.forest.queryCount, vocabulary: shape.support == .vocabulary),
       peak: ResidentMemory.peak, growth: ResidentMemory.now.flatMap { now in before.map { now - $0 } })
     return BenchmarkResult(
       shape: shape, parameters: language.transformer.layout.count, repeats: repeats, rows: titles.forest.rowCount,
       phases: phases, step: steps,
       work: StepWork(
-        shape.configuration, titles.forest, titles.readouts, prompts: last.prompts, choices: last.choices),
+        shape.configuration, adapterRank: shape.adapterRank, titles.forest, titles.readouts, prompts: last.prompts, choices: last.choices),
       ceiling: ceiling, memory: memory)
   }
 
@@ -97,7 +105,7 @@ public final class Benchmark {
     let reduced = clock.measure(.reduction) { reducer.reduce() }
     clock.measure(.optimizer) {
       step += 1
-      optimizer.update(language.transformer.weights, reduced, step: step, learningRate: 1e-4, scale: 1)
+      optimizer.update(language.transformer.trainable.weights, reduced, step: step, learningRate: 1e-4, scale: 1)
     }
     reducer.finish()
     return made

@@ -8,7 +8,7 @@ public struct BenchmarkResult: CustomStringConvertible {
 
     /// What the estimate allows: 1.3 times itself for scratch and rounding, 150 MB for the program and its libraries, and
     /// what the ceiling is measured with.
-    var limit: Int { estimate.total * 13 / 10 + 150_000_000 + MachineCeiling.bytes }
+    var limit: Int { estimate.frozen + estimate.total * 13 / 10 + 150_000_000 + MachineCeiling.bytes }
   }
 
   /// The phases that compute the gradient: forward and backward.
@@ -34,11 +34,12 @@ public struct BenchmarkResult: CustomStringConvertible {
     let lines = [
       "model    hidden \(s.hiddenSize), \(s.layers) layers, \(s.heads)/\(s.kvHeads) heads, intermediate \(s.intermediateSize),"
         + " vocabulary \(s.vocabularySize)",
+      s.adapterRank > 0 ? "trained  adapters of rank \(s.adapterRank)" : nil,
       "step     \(s.examples) examples, prompt \(s.prompt), title \(s.title), 1 target + \(s.trajectories) \(s.draws.rawValue),"
         + " \(s.support.rawValue) support",
       "machine  \(Threads.count) thread\(Threads.count == 1 ? "" : "s"), \(Tile.best.name) tiles, beside OpenBLAS \(OpenBLAS.kernelName)",
       "",
-    ]
+    ].compactMap { $0 }
     var table = TextTable(header: ["median of \(repeats)", "ms", "GFLOP", "GFLOP/s", "of sgemm"], rows: [])
     for phase in PhaseClock.Phase.allCases {
       if let seconds = phases[phase] { table.rows.append(row(phase.rawValue, seconds.median, work.operations(phase))) }
@@ -75,7 +76,7 @@ public struct BenchmarkResult: CustomStringConvertible {
 
   private var memoryText: String {
     guard let peak = memory.peak, let growth = memory.growth else { return "unknown on this system" }
-    return "\(megabytes(peak)) MB at most, estimated \(megabytes(memory.estimate.total)), allowed"
+    return "\(megabytes(peak)) MB at most, estimated \(megabytes(memory.estimate.frozen + memory.estimate.total)), allowed"
       + " \(megabytes(memory.limit));\n              \(megabytes(growth)) MB more after the measured steps than before"
   }
 
@@ -85,6 +86,7 @@ public struct BenchmarkResult: CustomStringConvertible {
       "model": [
         "hidden": JSON(s.hiddenSize), "layers": JSON(s.layers), "heads": JSON(s.heads), "kv_heads": JSON(s.kvHeads),
         "intermediate": JSON(s.intermediateSize), "vocabulary": JSON(s.vocabularySize), "parameters": JSON(parameters),
+        "lora_rank": JSON(s.adapterRank),
       ],
       "batch": [
         "examples": JSON(s.examples), "prompt": JSON(s.prompt), "title": JSON(s.title),
@@ -108,7 +110,7 @@ public struct BenchmarkResult: CustomStringConvertible {
       "share_of_sgemm": JSON(gigaflops(work.total, step.processor) / ceiling.processorGigaflops),
       "memory": [
         "peak": memory.peak.map { JSON($0) } ?? .null, "growth": memory.growth.map { JSON($0) } ?? .null,
-        "estimate": JSON(memory.estimate.total), "limit": JSON(memory.limit),
+        "estimate": JSON(memory.estimate.frozen + memory.estimate.total), "limit": JSON(memory.limit),
       ],
     ]
   }

@@ -6,6 +6,8 @@ public struct BenchmarkShape: Equatable, Sendable {
   public var kvHeads = 2
   public var intermediateSize = 704
   public var vocabularySize = 8192
+  /// Rank of adapters of all linear layers, which are trained in place of the weights; 0: none.
+  public var adapterRank = 0
   public var examples = 8
   /// Tokens of a prompt and of a title.
   public var prompt = 200
@@ -43,6 +45,7 @@ public struct BenchmarkShape: Equatable, Sendable {
       ("--heads", heads, 1...4096), ("--kv-heads", kvHeads, 1...4096), ("--vocabulary", vocabularySize, 100...1 << 20),
       ("--examples", examples, 1...4096), ("--prompt", prompt, 1...1 << 16), ("--title", title, Self.choices...4096),
       ("--trajectories", trajectories, 0...Self.catalogueSize - 1),
+      ("--lora", adapterRank, 0...Adapter.Configuration.rankLimit),
     ]
     for (name, value, range) in ranges where !range.contains(value) {
       throw FlowerError(.usage, "\(name) is \(value): expected \(range.lowerBound) to \(range.upperBound)")

@@ -12,35 +12,51 @@ struct StepWork {
   var total: Double { forward + sampling + branches + head + backward }
 
   /// Forward and backward of a forest: per row 2 operations per weight, per query head and visible row 4 · headDim; the
-  /// last layer computes keys and values for all rows and the rest for the outputs. The backward pass does twice that.
+  /// last layer computes keys and values for all rows and the rest for the outputs. The backward pass does twice that; below
+  /// adapters it does once what the weights count, which stay as they are, and nothing for the first layer's q, k and v.
   ///
   /// - Parameters:
+  ///   - adapterRank: of the adapters of all linear layers; 0: the weights themselves are trained.
   ///   - prompts: what of the forest was computed before titles were sampled; `nil` where none are.
   ///   - choices: what was when the last choice had been made.
   init(
-    _ c: ModelConfiguration, _ forest: Forest, _ readouts: Readouts, prompts: Forest.Extent? = nil,
+    _ c: ModelConfiguration, adapterRank: Int = 0, _ forest: Forest, _ readouts: Readouts, prompts: Forest.Extent? = nil,
     choices: Forest.Extent? = nil
   ) {
-    let h = Double(c.hiddenSize)
-    let keyValue = 2 * h * 2 * Double(c.kvDim)
-    let others = 2 * h * (2 * Double(c.queryDim) + 3 * Double(c.intermediateSize))
-    let pair = 4 * Double(c.queryDim)
-    func operations(_ extent: Forest.Extent) -> Double {
-      let rows = Double(extent.rows)
-      let queries = Double(extent.queries)
+    let layers = Double(c.layers)
+    /// Of all layers, given what the matrices of k and v take for a row, and those of the rest.
+    func linear(_ extent: Forest.Extent, _ cost: (Module) -> Int) -> Double {
+      let keyValue = cost(.k) + cost(.v)
+      let others = Module.allCases.reduce(0) { $0 + cost($1) } - keyValue
+      return layers * Double(extent.rows * keyValue)
+        + ((layers - 1) * Double(extent.rows) + Double(extent.queries)) * Double(others)
+    }
+    func weights(_ extent: Forest.Extent) -> Double {
+      linear(extent) { 2 * $0.width(c).input * $0.width(c).output }
+    }
+    func adapters(_ extent: Forest.Extent) -> Double {
+      linear(extent) { 2 * adapterRank * ($0.width(c).input + $0.width(c).output) }
+    }
+    func attention(_ extent: Forest.Extent) -> Double {
       let everyPair = (0..<extent.rows).reduce(0) { $0 + forest.visibleRows($1) }
       let queryPairs = forest.queryRows.prefix(extent.queries).reduce(0) { $0 + forest.visibleRows(Int($1)) }
-      return Double(c.layers) * rows * keyValue + (Double(c.layers - 1) * rows + queries) * others
-        + pair * (Double(c.layers - 1) * Double(everyPair) + Double(queryPairs))
+      return 4 * Double(c.queryDim) * ((layers - 1) * Double(everyPair) + Double(queryPairs))
     }
+    func operations(_ extent: Forest.Extent) -> Double { weights(extent) + adapters(extent) + attention(extent) }
     let all = operations(forest.extent)
     forward = prompts.map(operations) ?? all
     sampling = (choices.map(operations) ?? all) - forward
     branches = all - forward - sampling
-    backward = 2 * all
-    // One product forward and two backward, over the tokens that each readout is normalised over.
-    let logits = readouts.vocabulary.count * c.vocabularySize + readouts.optionLogits
-    head = 3 * 2 * h * Double(logits)
+    // Over the tokens that each readout is normalised over.
+    let logits = 2 * c.hiddenSize * (readouts.vocabulary.count * c.vocabularySize + readouts.optionLogits)
+    if adapterRank > 0 {
+      let first = 2 * c.hiddenSize * (c.queryDim + 2 * c.kvDim) * forest.extent.rows
+      backward = weights(forest.extent) - Double(first) + 2 * (adapters(forest.extent) + attention(forest.extent))
+      head = 2 * Double(logits)
+    } else {
+      backward = 2 * all
+      head = 3 * Double(logits)
+    }
   }
 
   /// The operations of a phase, `nil` where nothing is counted.
