@@ -3,11 +3,14 @@ import FlowerDist
 
 struct Bench: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Measure a training step on made-up tokens, or a tokenizer.",
+    abstract: "Measure a training step on made-up tokens, a network, or a tokenizer.",
     discussion: """
       Times forward and backward of one rank by phase and compares them with
       what sgemm reaches in the same run. Shares of the ceiling are steadier
       than seconds on a machine that others use too.
+
+      With --network, under mpirun, it times messages and the reduction of
+      gradients instead, and projects the reduction to more ranks.
 
       With --tokenizer and --texts it times the encoding of texts instead.
       """)
@@ -44,6 +47,10 @@ struct Bench: ParsableCommand {
   var warmUp = 3
   @Option(help: "Threads of the step and of the sgemm beside it.")
   var threads = 1
+  @Flag(help: "Measure what is between the ranks.")
+  var network = false
+  @Option(help: "Weights of the model whose reduction --network projects.")
+  var parameters = 494_000_000
   @Option(help: ArgumentHelp("Measure this tokenizer.json or tiktoken rank file.", valueName: "path"))
   var tokenizer: String?
   @Option(help: ArgumentHelp("The texts it encodes, one a line.", valueName: "file"))
@@ -54,6 +61,8 @@ struct Bench: ParsableCommand {
   func validate() throws {
     if warmUp < 0 { throw ValidationError("--warm-up must be at least 0") }
     if repeats < 1 { throw ValidationError("--repeats must be at least 1") }
+    if parameters < 1 { throw ValidationError("--parameters must be at least 1") }
+    if network && tokenizer != nil { throw ValidationError("--network and --tokenizer do not go together") }
     if (tokenizer == nil) != (texts == nil) { throw ValidationError("--tokenizer and --texts go together") }
     if threads < 1 || threads > 1024 { throw ValidationError("--threads must be 1 to 1024") }
   }
@@ -62,6 +71,12 @@ struct Bench: ParsableCommand {
     if let tokenizer, let texts {
       let result = try TokenizerBenchmark(tokenizer: tokenizer, texts: texts, repeats: repeats)
       return print(json ? result.json.description : result.description)
+    }
+    if network {
+      let ranks = try Ranks.join()
+      let result = try NetworkBenchmark(ranks, repeats: repeats, parameters: parameters)
+      if ranks.isRoot { print(json ? result.json.description : result.description) }
+      return
     }
     OpenBLAS.chooseKernels()
     Threads.count = threads

@@ -41,6 +41,13 @@ import Testing
     let firstInputs = 26 * 2 * 16 * 32
     #expect(low.backward == work.forward + Double(attention - firstInputs + 2 * adapters))
     #expect(low.head == Double(2 * 2 * 16 * 100 * 18))
+    // The only layer is the last: q of the outputs alone.
+    var one = shape
+    one.layers = 1
+    let single = StepWork(one.configuration, adapterRank: 3, titles.forest, titles.readouts)
+    let oneAdapters = 26 * 2 * 144 + 18 * 2 * (192 + 360)
+    let oneAttention = 64 * 2 * (5 + 2 * titlePairs)
+    #expect(single.backward == Double(18 * 2 * (256 + 1152) + 2 * (oneAttention + oneAdapters)))
   }
 
   @Test(arguments: Recipe.Objective.Support.allCases, BenchmarkShape.Draws.allCases)

@@ -115,10 +115,11 @@ enum InMemoryRanks {
     func gather(_ bytes: [UInt8]) -> [[UInt8]] { board.all(rank, bytes) }
     func broadcast(_ bytes: [UInt8]) -> [UInt8] { board.all(rank, bytes)[0] }
 
-    /// Sent bytes are copied, so that a send is done at once.
+    /// Bytes leave when they are asked for, as late as MPI may send them: whoever changes them before that is found out.
     func send(_ bytes: UnsafeRawBufferPointer, to other: Int, tag: Int) -> Message {
-      board.send(Array(bytes), Route(from: rank, to: other, tag: tag))
-      return next()
+      let message = next()
+      leaving.append((message, Route(from: rank, to: other, tag: tag), bytes))
+      return message
     }
 
     func receive(_ bytes: UnsafeMutableRawBufferPointer, from other: Int, tag: Int) -> Message {
@@ -128,6 +129,7 @@ enum InMemoryRanks {
     }
 
     private var messages = 0
+    private var leaving: [(message: Message, route: Route, bytes: UnsafeRawBufferPointer)] = []
     private var expected: [Message: (Route, UnsafeMutableRawBufferPointer)] = [:]
 
     private func next() -> Message {
@@ -136,6 +138,13 @@ enum InMemoryRanks {
     }
 
     func isDone(_ message: Message) -> Bool {
+      if let place = leaving.firstIndex(where: { $0.message == message }) {
+        // Those before it on the same way leave first.
+        let route = leaving[place].route
+        for sent in leaving[...place] where sent.route == route { board.send(Array(sent.bytes), route) }
+        leaving = leaving[...place].filter { $0.route != route } + leaving[(place + 1)...]
+        return true
+      }
       guard let (route, bytes) = expected[message] else { return true }
       guard let sent = board.take(route) else { return false }
       precondition(sent.count == bytes.count, "a rank sends what another does not expect")
@@ -145,6 +154,8 @@ enum InMemoryRanks {
     }
 
     func wait(forAny messages: [Message]) {
+      for sent in leaving { board.send(Array(sent.bytes), sent.route) }
+      leaving.removeAll()
       if messages.contains(where: { expected[$0] == nil }) { return }
       board.wait(forAny: messages.map { expected[$0]!.0 })
     }

@@ -52,6 +52,32 @@ extension LaunchTests {
       }
     }
 
+    /// A run that ends with an error while megabytes of weights are on their way; without samplers the titles are of numbers
+    /// that are no longer finite, too.
+    @Test(arguments: [0, 1]) func endsWhereNumbersDo(samplers: Int) async throws {
+      let workspace = try Workspace()
+      let outcome = try await workspace.train(
+        ranks: 2 + samplers, name: "diverges",
+        Self.onPolicy + [
+          "model.hidden_size=256", "model.intermediate_size=704", "model.layers=4", "optimizer.learning_rate=10",
+          "optimizer.weight_decay=10", "optimizer.clip_norm=0", "optimizer.warmup_steps=0", "training.steps=100",
+        ], more: ["--samplers", String(samplers)])
+      #expect(outcome.codes.allSatisfy { $0 == 4 } && outcome.errors.contains("not finite"), "\(outcome.errors)")
+    }
+
+    /// What else knows of steps: skipped ones, validations, and titles that are remembered.
+    @Test func goesWithReplayAndValidation() async throws {
+      let workspace = try Workspace()
+      let overrides = [
+        "trajectories.source=policy 0.5, replay 0.3, weight rest", "replay.capacity=30", "replay.staleness=6",
+        "training.steps=20", "validation.every=3", "validation.metric=total_variation", "checkpoint.every=10",
+      ]
+      try await workspace.succeed(ranks: 2, name: "whole", overrides, more: ["--samplers", "1"])
+      try await workspace.succeed(
+        ranks: 4, name: "later", overrides, more: ["--samplers", "2", "--resume", workspace.checkpoint(10, of: "whole")])
+      #expect(try workspace.weights("later", step: 20) == workspace.weights("whole", step: 20))
+    }
+
     @Test func somebodyHasToLearn() async throws {
       let workspace = try Workspace()
       let all = try await workspace.train(name: "all", Self.onPolicy, more: ["--samplers", "2"])

@@ -13,7 +13,7 @@ struct StepWork {
 
   /// Forward and backward of a forest: per row 2 operations per weight, per query head and visible row 4 · headDim; the
   /// last layer computes keys and values for all rows and the rest for the outputs. The backward pass does twice that; below
-  /// adapters it does once what the weights count, which stay as they are, and nothing for the first layer's q, k and v.
+  /// adapters it does once what the weights count, which stay as they are, and nothing for those of the first layer's q, k, v.
   ///
   /// - Parameters:
   ///   - adapterRank: of the adapters of all linear layers; 0: the weights themselves are trained.
@@ -50,7 +50,8 @@ struct StepWork {
     // Over the tokens that each readout is normalised over.
     let logits = 2 * c.hiddenSize * (readouts.vocabulary.count * c.vocabularySize + readouts.optionLogits)
     if adapterRank > 0 {
-      let first = 2 * c.hiddenSize * (c.queryDim + 2 * c.kvDim) * forest.extent.rows
+      let queries = c.layers == 1 ? forest.extent.queries : forest.extent.rows
+      let first = 2 * c.hiddenSize * (c.queryDim * queries + 2 * c.kvDim * forest.extent.rows)
       backward = weights(forest.extent) - Double(first) + 2 * (adapters(forest.extent) + attention(forest.extent))
       head = 2 * Double(logits)
     } else {

@@ -97,10 +97,10 @@ struct PromptTable: Sendable {
 }
 
 extension ExampleStream {
-  /// What the prompts of the training split are made of: two streams of one digest have the same.
-  var promptDigest: String {
+  /// What the prompts of the training split are made of, by this program: two streams of one digest have the same.
+  func promptDigest() throws -> String {
     let parts = [
-      catalogue.dataset.digest, catalogue.tokenizer.digest, catalogue.terminator, "\(catalogue.template)",
+      try SHA256.hex(ofFile: "/proc/self/exe"), catalogue.dataset.digest, catalogue.tokenizer.digest, catalogue.terminator, "\(catalogue.template)",
       recipe.batching == .user ? "user \(recipe.userTargets)" : "window",
     ]
     return parts.map { "\($0.utf8.count):\($0)" }.joined().sha256
@@ -113,7 +113,7 @@ extension ExampleStream {
   mutating func cachePrompts(in directory: String, _ communicator: any Communicator, beat: () -> Void) throws -> String? {
     let rows = catalogue.dataset.train.count
     if rows == 0 { return nil }
-    let path = "\(directory)/\(promptDigest.prefix(16)).tokens"
+    let path = try "\(directory)/\(communicator.together(promptDigest).prefix(16)).tokens"
     let vocabulary = catalogue.tokenizer.vocabularySize
     func table() -> PromptTable? {
       (try? MappedFile(path: path)).flatMap { PromptTable($0, rows: rows, vocabulary: vocabulary) }

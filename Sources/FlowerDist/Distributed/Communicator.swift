@@ -1,6 +1,6 @@
 /// What the ranks of a run say to each other.
 ///
-/// Every call is collective or one half of a pair; all ranks make the same calls in the same order, on the main thread.
+/// Every call is collective or one half of a pair, on the main thread; all ranks make the same collective calls in the same order.
 public protocol Communicator: AnyObject {
   var rank: Int { get }
   var size: Int { get }

@@ -24,6 +24,7 @@ public final class GradientReducer {
   private var freeMessages: [FloatArena] = []
 
   private struct Closing {
+    var gradient: FloatArena
     /// Which partial sums are added to which, in order.
     var joins: [(target: FloatArena, source: FloatArena)]
     /// Buckets that are not complete: those before it.
@@ -100,6 +101,7 @@ public final class GradientReducer {
   /// gradient is complete from the float `offset` to the end; ``add(_:)`` does the rest.
   public func advance(_ gradient: FloatArena, completeFrom offset: Int) {
     var closing = self.closing ?? close(gradient)
+    precondition(closing.gradient === gradient, "another gradient than the one that became complete so far")
     let block = (offset + ReductionPlan.blockSize - 1) / ReductionPlan.blockSize
     while closing.bucketsLeft > 0, plan.buckets[closing.bucketsLeft - 1].lowerBound >= block {
       closing.bucketsLeft -= 1
@@ -115,8 +117,9 @@ public final class GradientReducer {
 
   private func close(_ gradient: FloatArena) -> Closing {
     let joins = takeUp(gradient)
+    precondition(slots.count == subtrees.count, "the gradient of another grain than the rank's last")
     let pipeline = pipeline { [unowned self] bucket, round in begin(bucket, round) }
-    return Closing(joins: joins, bucketsLeft: plan.buckets.count, pipeline: pipeline)
+    return Closing(gradient: gradient, joins: joins, bucketsLeft: plan.buckets.count, pipeline: pipeline)
   }
 
   private func pipeline(_ begin: @escaping (Int, Int) -> BucketPipeline.Round) -> BucketPipeline {
@@ -195,7 +198,8 @@ public final class GradientReducer {
     slots.removeAll(keepingCapacity: true)
   }
 
-  /// Spreads the blocks that each owner holds in `arena` to all ranks: the plan backwards.
+  /// Spreads the blocks that each owner holds in `arena` to all ranks: the plan backwards. Where a rank receives what it also
+  /// sends on, as with other numbers of ranks than powers of two, the floats are the same.
   public func gather(_ arena: FloatArena) {
     let pipeline = pipeline { [self] bucket, round in
       let transfers = rounds[bucket][roundCount - 1 - round]

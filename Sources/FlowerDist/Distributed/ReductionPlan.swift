@@ -55,7 +55,7 @@ public struct ReductionPlan: Sendable {
     var owners: [Holder]
   }
 
-  /// - Parameter bucket: blocks of a bucket; `nil` takes 4 MB, or more where a rank's part of that would be less than 64 KB.
+  /// - Parameter bucket: blocks of a bucket; `nil` takes 1 MB, or more where a rank's part of that would be less than 64 KB.
   public init(count: Int, grains: Int, ranks: Int, bucket: Int? = nil) {
     precondition(grains > 0 && grains & (grains - 1) == 0, "the number of grains is a power of two")
     precondition(ranks >= 1 && ranks <= grains, "there are at most as many ranks as grains")
@@ -70,7 +70,7 @@ public struct ReductionPlan: Sendable {
   }
 
   /// Blocks of a bucket unless told otherwise.
-  static func bucketBlocks(ranks: Int) -> Int { max(256, 4 * ranks) }
+  static func bucketBlocks(ranks: Int) -> Int { max(64, 4 * ranks) }
 
   private static func course(blocks: Int, grains: Int, ranks: Int) -> Course {
     var nodes: [[Holder]] = []

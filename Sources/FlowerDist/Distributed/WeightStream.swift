@@ -12,6 +12,9 @@ final class WeightStream {
     (self.communicator, self.roles, self.weights) = (communicator, roles, weights)
   }
 
+  // What is on its way needs the arena, also where an error ends the run.
+  deinit { finish() }
+
   /// Starts to send or to receive all weights. Until ``finish()`` learners may only read them, and samplers not even that.
   func start() {
     let (learners, samplers) = (roles.learners, roles.samplers)
@@ -26,6 +29,9 @@ final class WeightStream {
       }
     }
   }
+
+  /// Moves what can be moved: MPI sends only while it is called.
+  func advance() { messages.removeAll { communicator.isDone($0) } }
 
   /// Returns when this rank's weights are free to be used.
   func finish() {

@@ -18,6 +18,7 @@ enum Gemm {
     _ b: FloatPointer, ldb: Int, transposeB: Bool = false, accumulate: Bool = false, _ c: MutableFloatPointer, ldc: Int,
     packed: PackedWeights.Panels? = nil, tile: Tile = .best, parts: Int? = nil
   ) {
+    precondition(packed == nil || transposeB, "weights are packed for products with their transpose")
     let product = Product(
       tile: tile, m: m, n: n, k: k, alpha: alpha, a: a, rowStride: transposeA ? 1 : lda,
       columnStride: transposeA ? lda : 1, b: b, ldb: ldb, transposeB: transposeB, accumulate: accumulate, c: c, ldc: ldc,

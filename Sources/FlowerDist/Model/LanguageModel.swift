@@ -36,6 +36,7 @@ public final class LanguageModel {
 
   /// Runs `body`, in which no weight changes however many forests there are: inference is faster then.
   func withConstantWeights<Value>(_ body: () throws -> Value) rethrows -> Value {
+    packedWeights.forget()
     hasConstantWeights = true
     defer {
       hasConstantWeights = false

@@ -4,7 +4,7 @@
 /// matrix is kept from its second product on: what is used once costs no memory. The bits are the same either way.
 final class PackedWeights {
   /// Floats that are kept at most; what is used beyond them is packed for each product.
-  private static let limit = 1 << 26
+  static let limit = 1 << 26
 
   /// A weight matrix W `[output, input]`, packed for x · Wᵀ.
   struct Panels {
@@ -33,7 +33,10 @@ final class PackedWeights {
 
   /// `nil` where the matrix is not kept.
   func panels(_ weight: FloatPointer, output: Int, input: Int) -> Panels? {
-    if let panels = kept[weight] { return panels }
+    if let panels = kept[weight] {
+      precondition((panels.output, panels.input) == (output, input), "a matrix of another shape at the same place")
+      return panels
+    }
     let size = input * Tile.best.padded(output)
     guard !seen.insert(weight).inserted, used + size <= Self.limit else { return nil }
     // Pages that are never touched take no memory.

@@ -82,7 +82,9 @@ struct PolicySampler {
     let logits = language.logits(
       titles.query(prompt: state.prompt, node: state.node)!, titles.tree.optionTokens(of: state.node))
     let maximum = Double(logits.max()!)
-    return LeafDraws(logits.map { exp((Double($0) - maximum) / temperature) })
+    let weights = logits.map { exp((Double($0) - maximum) / temperature) }
+    // Of a model whose numbers are finite no longer any title will do: the loss says so.
+    return LeafDraws(weights.allSatisfy(\.isFinite) ? weights : weights.map { _ in 1 })
   }
 
   /// `count` titles of each prompt: leaves by prompt and k.

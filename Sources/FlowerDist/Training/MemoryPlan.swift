@@ -21,11 +21,13 @@ struct MemoryPlan: CustomStringConvertible {
   var snapshot = 0
   /// Forward and backward of the largest micro-batch, and the logits that exist at once.
   var activations: Int
+  /// Weights that validations and samplers keep packed.
+  var packed = 0
   /// What the preference score takes at most.
   var score = 0
 
   /// Without the frozen weights and the reference model's.
-  var total: Int { weights + gradients + messages + optimizer + snapshot + activations + score }
+  var total: Int { weights + gradients + messages + optimizer + snapshot + activations + packed + score }
 
   /// - Parameters:
   ///   - rows: tokens of the largest forest.
@@ -66,6 +68,9 @@ struct MemoryPlan: CustomStringConvertible {
       vocabulary: recipe.objective.support == .vocabulary || recipe.objective.sftSupport == .vocabulary,
       keeping: recipe.training.activationCheckpointing ? .inputs : .everything)
     if recipe.checkpoint.background { snapshot = weights + optimizer }
+    if recipe.validation.every > 0 || recipe.trajectories.samplers > 0 {
+      packed = 4 * min(PackedWeights.limit, setup.transformer.layout.count)
+    }
     // What every prompt reads at the root, which all titles leave.
     activations += Head.optionBytes(
       setup.transformer.configuration, readouts: examples, options: Int(setup.catalogue.tree.optionCount[0]))
@@ -103,7 +108,8 @@ struct MemoryPlan: CustomStringConvertible {
   var parts: String {
     "weights \(megabytes(weights)), \(gradientBuffers) gradients \(megabytes(gradients)),"
       + (messages > 0 ? " messages \(megabytes(messages))," : "") + " AdamW \(megabytes(optimizer)),"
-      + (snapshot > 0 ? " a copy for saving \(megabytes(snapshot))," : "") + " activations \(megabytes(activations))" + (score > 0 ? ", score \(megabytes(score))" : "")
+      + (snapshot > 0 ? " a copy for saving \(megabytes(snapshot))," : "") + " activations \(megabytes(activations))"
+      + (packed > 0 ? ", packed weights \(megabytes(packed))" : "") + (score > 0 ? ", score \(megabytes(score))" : "")
   }
 
   var description: String { "\(sum): \(parts)" }

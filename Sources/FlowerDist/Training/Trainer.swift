@@ -85,11 +85,10 @@ public final class Trainer {
   ///   a float can hold.
   public func runStep() throws -> StepLine {
     let start = clock.now
-    if roles.samplers > 0, written?.step != step { written = try write(step) }
-    let (tallies, visits, ahead) = try computeGrains()
-    let gradient = worker.clock.measure(.reduction) { reducer.reduce() }
-    let norm = worker.clock.measure(.reduction) { gradient.norm(communicator) }
-    let total = sum(tallies)
+    if roles.samplers > 0, written?.step != step { written = try firstTitles() }
+    let grains = try computeGrains()
+    let norm = worker.clock.measure(.reduction) { grains.gradient.norm(communicator) }
+    let total = sum(grains.tallies)
     let rate = recipe.optimizer.rate(step: step, of: totalSteps)
     // Both are the same numbers on every rank, so all ranks skip together.
     let updates = total.loss.isFinite && norm.isFinite
@@ -101,23 +100,20 @@ public final class Trainer {
       let clip = recipe.optimizer.clipNorm
       isSound = worker.clock.measure(.optimizer) {
         optimizer.update(
-          language.transformer.trainable.weights, gradient, step: step + 1 - skipped.all, learningRate: rate,
+          language.transformer.trainable.weights, grains.gradient, step: step + 1 - skipped.all, learningRate: rate,
           scale: clip > 0 && norm > clip ? clip / norm : 1)
       }
     }
     reducer.finish()
     if skipped.inARow == recipe.training.nonfiniteLimit { throw try divergence(total, norm) }
-    if updates {
-      worker.clock.measure(.reduction) { reducer.gather(language.transformer.trainable.weights) }
-      weightStream.start()
-    }
+    if updates { worker.clock.measure(.reduction) { reducer.gather(language.transformer.trainable.weights) } }
     let age = written?.age
     step += 1
-    written = ahead
+    written = grains.ahead
     progress.add(
       loss: updates ? total.fallingLoss : 0, count: updates ? total.fallingCount : 0, step: step,
       of: recipe.trajectories.source)
-    if recipe.replays, updates { replay.add(visits, step: step) }
+    if recipe.replays, updates { replay.add(grains.visits, step: step) }
     // Rank zero's clock, so that every rank keeps the same time.
     let sums = communicator.sum([communicator.isRoot ? (clock.now - start).seconds : 0, isSound ? 0 : 1])
     seconds += sums[0]
@@ -127,6 +123,7 @@ public final class Trainer {
         "step \(step): the update made weights that are not finite (loss \(total.loss), gradient norm \(norm)); they are not"
           + " saved. Lower optimizer.learning_rate or set optimizer.clip_norm; --resume latest shows the step again")
     }
+    if updates { weightStream.start() }
     return line(total, norm: norm, rate: rate, age: age)
   }
 
@@ -181,9 +178,19 @@ public final class Trainer {
       written: written)
   }
 
-  /// Computes this rank's grains and hands their gradients to the reducer; returns the tallies of all grains, in their order
-  /// what the replay buffer is to remember, and what samplers wrote meanwhile for the next step.
-  private func computeGrains() throws -> ([GrainTally], [ReplayBuffer.Visit], WrittenTitles?) {
+  /// What comes of the grains of a step.
+  private struct Grains {
+    /// Of all grains, in their order.
+    var tallies: [GrainTally]
+    var gradient: ReducedGradient
+    /// What the replay buffer is to remember, in the order of the grains.
+    var visits: [ReplayBuffer.Visit]
+    /// What samplers wrote meanwhile for the next step.
+    var ahead: WrittenTitles?
+  }
+
+  /// Computes this rank's grains, or writes titles, and adds all gradients.
+  private func computeGrains() throws -> Grains {
     let grains = recipe.training.grains
     let sources = sources()
     var visits: [ReplayBuffer.Visit] = []
@@ -199,7 +206,7 @@ public final class Trainer {
         )
       }
     }
-    let leaves = write(batchesAhead, step + 1)
+    let leaves = titles(for: batchesAhead, step + 1)
     for (grain, batches) in zip(mine, batches) {
       let gradient = reducer.buffer()
       var tally = GrainTally()
@@ -207,13 +214,15 @@ public final class Trainer {
         let isLast = grain == mine.last && index == batches.count - 1
         let (sums, visited) = worker.run(
           examples, sources, step: step, scale: 1 / Double(recipe.training.globalBatch), into: gradient,
-          progress: isLast && recipe.communication.overlap ? { self.advance(gradient, completeFrom: $0) } : nil)
+          progress: { self.advance(isLast ? gradient : nil, completeFrom: $0) })
         tally += sums
         visits += visited
       }
       worker.clock.measure(.reduction) { reducer.add(gradient) }
       flat.replaceSubrange(grain * GrainTally.width..<(grain + 1) * GrainTally.width, with: tally.flat)
     }
+    // Before anything that the ranks do together, where nothing would move.
+    let gradient = worker.clock.measure(.reduction) { reducer.reduce() }
     // Each grain is counted on one rank and zero elsewhere, so this sum is exact.
     let all = communicator.sum(flat)
     let tallies = all.chunks(of: GrainTally.width).map { GrainTally(flat: $0) }
@@ -221,7 +230,8 @@ public final class Trainer {
     if recipe.replays {
       visits = communicator.gather(ReplayBuffer.Visit.bytes(visits)).flatMap { ReplayBuffer.Visit.visits($0) }
     }
-    return (tallies, visits, writesAhead ? gather(leaves, step + 1) : nil)
+    return Grains(
+      tallies: tallies, gradient: gradient, visits: visits, ahead: writesAhead ? gather(leaves, step + 1) : nil)
   }
 
   // MARK: Samplers
@@ -232,7 +242,7 @@ public final class Trainer {
   }
 
   /// Leaves by example and k, by the weights as they are.
-  private func write(_ batches: [[Example]], _ step: Int) -> [Int32] {
+  private func titles(for batches: [[Example]], _ step: Int) -> [Int32] {
     if batches.isEmpty { return [] }
     weightStream.finish()
     return language.withConstantWeights { batches.flatMap { worker.write($0, step: step) } }
@@ -249,15 +259,19 @@ public final class Trainer {
       })
   }
 
-  /// The titles of a step that nobody wrote ahead: the first of a run.
-  private func write(_ step: Int) throws -> WrittenTitles {
+  /// The titles of the first step, which nobody could write ahead.
+  private func firstTitles() throws -> WrittenTitles {
     let batches = try communicator.together { try batchesToWrite(step) }
-    return gather(write(batches, step), step)
+    return gather(titles(for: batches, step), step)
   }
 
-  /// Sends what is complete of this rank's gradient, amid the backward pass.
-  private func advance(_ gradient: FloatArena, completeFrom offset: Int) {
-    worker.clock.interrupt(.reduction) { reducer.advance(gradient, completeFrom: offset) }
+  /// Lets messages move amid a backward pass, and in the last one begins with what is complete of its gradient.
+  private func advance(_ last: FloatArena?, completeFrom offset: Int) {
+    if communicator.size == 1 { return }
+    worker.clock.interrupt(.reduction) {
+      weightStream.advance()
+      if let last, recipe.communication.overlap { reducer.advance(last, completeFrom: offset) }
+    }
   }
 
   /// The sum over grains, in their order.

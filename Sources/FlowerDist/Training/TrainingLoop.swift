@@ -78,6 +78,7 @@ public final class TrainingLoop {
     saver = CheckpointSaver(
       made, store, lastSaved: isOwn ? trainer.step : -1, distrusted: passedOver, communicator,
       note: { progress?.note($0) })
+    let problem = try trainer.cachePrompts()
     if StopSignal.isRequested(communicator) {
       throw FlowerError(.interrupted, "stopped by a signal before the first step; nothing was written")
     }
@@ -92,7 +93,6 @@ public final class TrainingLoop {
           environment: environment.json)
     }
     if isOwn, let state { saver.tidy(state) }
-    let problem = try trainer.cachePrompts()
     guard let run, let progress else { return }
     progress.note(ProgressLine.startTable(RunPlan(setup, trainer, communicator).rows + environment.rows))
     for note in notes + environment.warnings + (problem.map { ["warning: \($0)"] } ?? []) { progress.note(note) }
