@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """A step of two hosts on a slow network, with and without overlap and compression: seconds, medians of the steps of a run.
 
-    sudo Benchmarks/overlap.py [--rates 1gbit 200mbit] [--rounds 2] [--steps 14]
+    Benchmarks/overlap.py [--rates 1gbit 200mbit] [--rounds 2] [--steps 14]
 
-Hosts are network namespaces of this machine (`Tests/Hosts/netns`), so each rank has a core, and the link between them is limited
+Hosts are network namespaces of this machine (`Tests/Hosts/netns`, as root), so each rank has a core, and the link between them is limited
 by `tc`. The model is the small one of Benchmarks/README.md with video games, a grain of 16 examples on each rank, 25 MB of gradients. Rounds
 alternate over the four ways; the first three steps of a run do not count.
 """
