@@ -3,9 +3,9 @@
 
     Benchmarks/overlap.py [--rates 1gbit 200mbit] [--rounds 2] [--steps 14]
 
-Hosts are network namespaces of this machine (`Tests/Hosts/netns`, as root), so each rank has a core, and the link between them is limited
-by `tc`. The model is the small one of Benchmarks/README.md with video games, a grain of 16 examples on each rank, 25 MB of gradients. Rounds
-alternate over the four ways; the first three steps of a run do not count.
+Hosts are network namespaces of this machine (`Tests/Hosts/netns`, as root), so each rank has a core, and the link between
+them is limited by `tc`. The model is the small one of Benchmarks/README.md with video games, a grain of 16 examples on each
+rank, 25 MB of gradients. Rounds alternate over the four ways; the first three steps of a run do not count.
 """
 import argparse, itertools, json, os, pathlib, statistics, subprocess, tempfile
 
