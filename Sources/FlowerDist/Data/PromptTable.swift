@@ -100,7 +100,8 @@ extension ExampleStream {
   /// What the prompts of the training split are made of, by this program: two streams of one digest have the same.
   func promptDigest() throws -> String {
     let parts = [
-      try SHA256.hex(ofFile: "/proc/self/exe"), catalogue.dataset.digest, catalogue.tokenizer.digest, catalogue.terminator, "\(catalogue.template)",
+      try SHA256.hex(ofFile: "/proc/self/exe"), catalogue.dataset.digest, catalogue.tokenizer.digest,
+      catalogue.terminator, "\(catalogue.template)",
       recipe.batching == .user ? "user \(recipe.userTargets)" : "window",
     ]
     return parts.map { "\($0.utf8.count):\($0)" }.joined().sha256

@@ -45,7 +45,8 @@ struct MemoryPlan: CustomStringConvertible {
     self.sharesFrozen = sharesFrozen
     gradientBuffers = GradientReducer.bufferCount(grains: grains, ranks: ranks)
     gradients = gradientBuffers * 4 * trained
-    messages = ranks == 1 ? 0 : BucketPipeline.width * 4 * (plan.buckets.first.map { plan.floats($0).count } ?? 0)
+    let bucket = plan.buckets.first.map { plan.floats($0).count } ?? 0
+    messages = ranks == 1 ? 0 : min(BucketPipeline.width, plan.buckets.count) * 4 * bucket
     optimizer = (0..<ranks).map { rank in plan.owned(by: rank).reduce(0) { $0 + 8 * plan.floats($1.blocks).count } }
       .max()!
     activations =
