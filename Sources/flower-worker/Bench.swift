@@ -41,6 +41,8 @@ struct Bench: ParsableCommand {
   var support = BenchmarkShape().support
   @Option(help: "Where the titles come from: given, or sampled from the policy.")
   var draws = BenchmarkShape().draws
+  @Option(help: "How matrices are multiplied: fma, or bf16x6.")
+  var arithmetic = BenchmarkShape().arithmetic
   @Option(help: "Measured steps.")
   var repeats = 20
   @Option(help: "Steps before them.")
@@ -99,9 +101,11 @@ struct Bench: ParsableCommand {
     shape.trajectories = trajectories
     shape.support = support
     shape.draws = draws
+    shape.arithmetic = arithmetic
     return shape
   }
 }
 
 extension Recipe.Objective.Support: ExpressibleByArgument {}
 extension BenchmarkShape.Draws: ExpressibleByArgument {}
+extension Arithmetic: ExpressibleByArgument {}

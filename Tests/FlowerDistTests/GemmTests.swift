@@ -57,7 +57,8 @@ import Testing
             var c = before
             Gemm.multiply(
               m, n, k, alpha: alpha, left.values, lda: left.columns, transposeA: transposeA, right.values,
-              ldb: right.columns, transposeB: transposeB, accumulate: accumulate, &c.values, ldc: n, tile: tile, parts: parts)
+              ldb: right.columns, transposeB: transposeB, accumulate: accumulate, &c.values, ldc: n, kernel: .fma(tile),
+              parts: parts)
             #expect(c.values == expected, "\(transposeA) \(transposeB) \(accumulate), \(tile.name), \(parts) parts")
           }
         }
@@ -80,12 +81,13 @@ import Testing
           store.forget()
           let expected = expected(a, b.transposed, alpha: 1, addedTo: nil)
           for use in 0..<3 {
-            let panels = store.panels(weight, output: n, input: k)
+            let panels = store.panels(weight, output: n, input: k, .fma)
             #expect((panels == nil) == (use == 0))
             for parts in 1...3 {
               var c = [Float](repeating: .nan, count: m * n)
               Gemm.multiply(
-                m, n, k, a.values, lda: k, weight, ldb: k, transposeB: true, &c, ldc: n, packed: panels, parts: parts)
+                m, n, k, a.values, lda: k, weight, ldb: k, transposeB: true, &c, ldc: n, packed: panels, kernel: .best(.fma),
+                parts: parts)
               #expect(c == expected, "round \(round), use \(use), \(parts) parts")
             }
           }
@@ -102,19 +104,19 @@ import Testing
     var spread = [Float](repeating: .nan, count: m * stride)
     for i in 0..<m { for j in 0..<k { spread[i * stride + j] = a.values[i * k + j] } }
     var c = [Float](repeating: 0, count: m * n)
-    Gemm.multiply(m, n, k, spread, lda: stride, b.values, ldb: n, &c, ldc: n)
+    Gemm.multiply(m, n, k, spread, lda: stride, b.values, ldb: n, &c, ldc: n, .fma)
     #expect(c == expected(a, b, alpha: 1, addedTo: nil))
     var across = [Float](repeating: .nan, count: k * stride)
     for i in 0..<m { for j in 0..<k { across[j * stride + i] = a.values[i * k + j] } }
-    Gemm.multiply(m, n, k, across, lda: stride, transposeA: true, b.values, ldb: n, &c, ldc: n)
+    Gemm.multiply(m, n, k, across, lda: stride, transposeA: true, b.values, ldb: n, &c, ldc: n, .fma)
     #expect(c == expected(a, b, alpha: 1, addedTo: nil))
   }
 
   @Test func noTermsGiveZeros() {
     var c: [Float] = [1, 2]
-    Gemm.multiply(1, 2, 0, c, lda: 1, c, ldb: 2, accumulate: true, &c, ldc: 2)
+    Gemm.multiply(1, 2, 0, c, lda: 1, c, ldb: 2, accumulate: true, &c, ldc: 2, .fma)
     #expect(c == [1, 2])
-    Gemm.multiply(1, 2, 0, [0], lda: 1, [0], ldb: 2, &c, ldc: 2)
+    Gemm.multiply(1, 2, 0, [0], lda: 1, [0], ldb: 2, &c, ldc: 2, .fma)
     #expect(c == [0, 0])
   }
 

@@ -88,3 +88,38 @@ void flower_to_bfloat16(const float *x, unsigned short *out, long count);
 
 /// y += x, x in bfloat16.
 void flower_add_bfloat16(const unsigned short *x, float *y, long count);
+
+/// Products of fp32 matrices by way of bfloat16 ("bf16x6"). A float x is the sum of three bfloat16, its thirds: x rounded, what
+/// that leaves rounded, and the rest. Of the nine products of two numbers' thirds the six largest are added; what is left out
+/// is less than the rounding of an fp32 product (Henry, Tang & Heinecke 2019, "Leveraging the bfloat16 artificial intelligence
+/// datatype for higher-precision computations").
+///
+/// Thirds lie in blocks of 32 rows (or columns) and 32 terms, three times two squares of 16 x 32, in the order in which tile
+/// registers read them; the blocks of 32 rows follow each other along the terms. What is missing at the edges is 0.
+enum { flower_thirds_width = 32, flower_thirds_block = 3 * 32 * 32 };
+
+/// Writes the thirds of x `[rows, terms]`, or of x's transpose where x is `[terms, rows]`, as the left side of a product.
+void flower_thirds_of_rows(const float *x, long stride, bool transposed, long rows, long terms, unsigned short *out);
+
+/// Writes the thirds of x `[terms, columns]`, or of x's transpose where x is `[columns, terms]`, as the right side.
+void flower_thirds_of_columns(const float *x, long stride, bool transposed, long terms, long columns, unsigned short *out);
+
+#define FLOWER_THIRDS_PARAMETERS                                                                                   \
+  long blocks, const unsigned short *a, const unsigned short *b, long rows, long columns, float alpha, float *c,    \
+    long c_stride, bool accumulate
+
+/// c = alpha · a · b (+ c) for at most 32 rows and columns of c, and `blocks` blocks of terms.
+///
+/// A sum starts at 0. For each block and each of the six products in turn, two chains of fused multiply-adds from 0 over the
+/// block's even and odd terms are added to each other, and that to the sum; numbers too small to be normal are 0. Both
+/// variants do this, the second in software; the last step, with alpha, is a fused multiply-add.
+typedef void flower_thirds(FLOWER_THIRDS_PARAMETERS);
+
+/// With tile registers, between `flower_amx_begin` and `flower_amx_end` of the same thread, where `flower_has_amx`.
+flower_thirds flower_thirds_amx;
+flower_thirds flower_thirds_emulated;
+
+/// Whether this CPU has tile registers for bfloat16 and the system lets this process use them.
+bool flower_has_amx(void);
+void flower_amx_begin(void);
+void flower_amx_end(void);

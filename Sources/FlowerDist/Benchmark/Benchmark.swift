@@ -18,6 +18,7 @@ public final class Benchmark {
     self.shape = shape
     let transformer = Transformer(shape.configuration)
     transformer.initialize(seed: 1, std: 0.02)
+    transformer.arithmetic = shape.arithmetic
     if shape.adapterRank > 0 {
       let adapter = Adapter(
         .init(rank: shape.adapterRank, alpha: Double(2 * shape.adapterRank), targets: ModuleSet(Module.allCases)),

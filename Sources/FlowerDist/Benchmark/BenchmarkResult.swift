@@ -37,7 +37,7 @@ public struct BenchmarkResult: CustomStringConvertible {
       s.adapterRank > 0 ? "trained  adapters of rank \(s.adapterRank)" : nil,
       "step     \(s.examples) examples, prompt \(s.prompt), title \(s.title), 1 target + \(s.trajectories) \(s.draws.rawValue),"
         + " \(s.support.rawValue) support",
-      "machine  \(Threads.count) thread\(Threads.count == 1 ? "" : "s"), \(Tile.best.name) tiles, beside OpenBLAS \(OpenBLAS.kernelName)",
+      "machine  \(Threads.count) thread\(Threads.count == 1 ? "" : "s"), \(s.arithmetic.description), beside OpenBLAS \(OpenBLAS.kernelName)",
       "",
     ].compactMap { $0 }
     var table = TextTable(header: ["median of \(repeats)", "ms", "GFLOP", "GFLOP/s", "of sgemm"], rows: [])
@@ -92,7 +92,7 @@ public struct BenchmarkResult: CustomStringConvertible {
         "examples": JSON(s.examples), "prompt": JSON(s.prompt), "title": JSON(s.title),
         "trajectories": JSON(s.trajectories), "draws": JSON(s.draws.rawValue), "support": JSON(s.support.rawValue), "rows": JSON(rows),
       ],
-      "threads": JSON(Threads.count), "tiles": JSON(Tile.best.name), "openblas": JSON(OpenBLAS.configuration),
+      "threads": JSON(Threads.count), "tiles": JSON(Tile.best.name), "arithmetic": JSON(s.arithmetic.rawValue), "openblas": JSON(OpenBLAS.configuration),
       "openblas_kernel": JSON(OpenBLAS.kernelName),
       "repeats": JSON(repeats),
       "phases": .object(

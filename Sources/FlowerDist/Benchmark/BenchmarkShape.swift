@@ -16,6 +16,7 @@ public struct BenchmarkShape: Equatable, Sendable {
   public var trajectories = 1
   public var support = Recipe.Objective.Support.vocabulary
   public var draws = Draws.given
+  public var arithmetic = Arithmetic.fma
 
   /// Where trajectories come from.
   public enum Draws: String, CaseIterable, Sendable {

@@ -145,7 +145,8 @@ extension Transformer {
           if let slot = adapter.slot(index, module) {
             Gemm.multiply(
               width, linear.input, rank, alpha: adapter.configuration.scale, adapter.weights.base + slot.b, lda: rank,
-              adapter.weights.base + slot.a, ldb: linear.input, accumulate: true, weight, ldc: linear.input)
+              adapter.weights.base + slot.a, ldb: linear.input, accumulate: true, weight, ldc: linear.input,
+              .fma)
           }
           weight += width * linear.input
         }

@@ -67,8 +67,9 @@ public struct Readouts: Sendable {
 /// the gathered rows of the embedding. Over the vocabulary, logits exist for a chunk of outputs at a time, so memory does
 /// not grow with outputs × vocabulary. The backward pass computes those again that are no longer there.
 final class Head {
-  private let hiddenSize: Int
-  private let vocabularySize: Int
+  private let transformer: Transformer
+  private var hiddenSize: Int { transformer.configuration.hiddenSize }
+  private var vocabularySize: Int { transformer.configuration.vocabularySize }
   /// Outputs whose logits over the vocabulary exist at once: 16 M floats, but at least 64 outputs. Those of a step that are no
   /// more are computed again for its backward pass.
   private let chunk: Int
@@ -87,10 +88,9 @@ final class Head {
   /// The log-probabilities of the readouts that are done.
   private var logProbabilities: [Double] = []
 
-  init(_ configuration: ModelConfiguration) {
-    hiddenSize = configuration.hiddenSize
-    vocabularySize = configuration.vocabularySize
-    chunk = Self.chunk(configuration)
+  init(_ transformer: Transformer) {
+    self.transformer = transformer
+    chunk = Self.chunk(transformer.configuration)
   }
 
   private static func chunk(_ c: ModelConfiguration) -> Int { max(64, (1 << 24) / c.vocabularySize) }
@@ -156,7 +156,7 @@ final class Head {
     for chunk in readouts.vocabulary[logSums.count...].chunks(of: chunk) {
       computeVocabularyLogits(
         chunk, hidden: hidden, embedding: embedding,
-        packed: packed?.panels(embedding, output: vocabularySize, input: hiddenSize))
+        packed: packed?.panels(embedding, output: vocabularySize, input: hiddenSize, transformer.arithmetic))
       for (i, entry) in chunk.enumerated() {
         let row = vocabularyLogits.base + i * vocabularySize
         let logSum = logSumExp(row, vocabularySize)
@@ -217,10 +217,13 @@ final class Head {
       if let dEmbedding {
         // This product reads hiddenRows, which the next one overwrites: their order matters.
         Gemm.multiply(
-          n, h, group.count, logits.base, lda: n, transposeA: true, hiddenRows.base, ldb: h, scratch(n * h), ldc: h)
+          n, h, group.count, logits.base, lda: n, transposeA: true, hiddenRows.base, ldb: h, scratch(n * h), ldc: h,
+          transformer.arithmetic)
         for (k, token) in tokens.enumerated() { add(products.base + k * h, to: dEmbedding + Int(token) * h, h) }
       }
-      Gemm.multiply(group.count, h, n, logits.base, lda: n, embeddingRows.base, ldb: h, hiddenRows.base, ldc: h)
+      Gemm.multiply(
+        group.count, h, n, logits.base, lda: n, embeddingRows.base, ldb: h, hiddenRows.base, ldc: h,
+        transformer.arithmetic)
       for (i, entry) in group.enumerated() { add(hiddenRows.base + i * h, to: dHidden + entry.query * h, h) }
     }
     for chunk in readouts.vocabulary.chunks(of: chunk) {
@@ -240,10 +243,12 @@ final class Head {
       }
       if let dEmbedding {
         Gemm.linearWeightGradient(
-          dLogits, x: vocabularyHidden.base, rows: chunk.count, input: h, output: vocabularySize, to: dEmbedding)
+          dLogits, x: vocabularyHidden.base, rows: chunk.count, input: h, output: vocabularySize, to: dEmbedding,
+          transformer.arithmetic)
       }
       Gemm.linearInputGradient(
-        dLogits, weight: embedding, rows: chunk.count, input: h, output: vocabularySize, to: vocabularyHidden.base)
+        dLogits, weight: embedding, rows: chunk.count, input: h, output: vocabularySize, to: vocabularyHidden.base,
+        transformer.arithmetic)
       for (i, entry) in chunk.enumerated() { add(vocabularyHidden.base + i * h, to: dHidden + entry.query * h, h) }
     }
   }
@@ -273,7 +278,8 @@ final class Head {
       gather(embedding, tokens.map { Int($0) }, into: &embeddingRows)
       gather(hidden, group.map(\.query), into: &hiddenRows)
       Gemm.linear(
-        hiddenRows.base, weight: embeddingRows.base, rows: group.count, input: hiddenSize, output: n, to: logits.base)
+        hiddenRows.base, weight: embeddingRows.base, rows: group.count, input: hiddenSize, output: n, to: logits.base,
+        transformer.arithmetic)
     }
     return n
   }
@@ -288,7 +294,7 @@ final class Head {
     }
     Gemm.linear(
       vocabularyHidden.base, weight: embedding, rows: chunk.count, input: hiddenSize, output: vocabularySize,
-      to: vocabularyLogits.base, packed: packed)
+      to: vocabularyLogits.base, packed: packed, transformer.arithmetic)
     vocabularyRange = chunk.indices
   }
 

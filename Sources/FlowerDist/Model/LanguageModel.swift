@@ -27,7 +27,7 @@ public final class LanguageModel {
     self.transformer = transformer
     self.clock = clock
     keeping = checkpointing ? .inputs : .everything
-    head = Head(transformer.configuration)
+    head = Head(transformer)
   }
 
   public var configuration: ModelConfiguration { transformer.configuration }

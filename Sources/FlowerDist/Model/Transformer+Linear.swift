@@ -9,14 +9,15 @@ extension Transformer {
     Gemm.linear(
       x, weight: weights.base + linear.weight, rows: rows, input: linear.input, output: linear.output, to: y,
       accumulate: accumulate,
-      packed: packedWeights?.panels(weights.base + linear.weight, output: linear.output, input: linear.input))
+      packed: packedWeights?.panels(
+        weights.base + linear.weight, output: linear.output, input: linear.input, arithmetic), arithmetic)
     if let bias = linear.bias { Kernels.addBias(weights.base + bias, to: y, rows: rows, width: linear.output) }
     forEachAdapted(linear, layer) { part in
       let u = lowRank.reserve(rows * part.rank)
-      Gemm.linear(x, weight: part.a, rows: rows, input: linear.input, output: part.rank, to: u)
+      Gemm.linear(x, weight: part.a, rows: rows, input: linear.input, output: part.rank, to: u, arithmetic)
       Gemm.multiply(
         rows, part.width, part.rank, alpha: part.scale, u, lda: part.rank, part.b, ldb: part.rank, transposeB: true,
-        accumulate: true, y + part.column, ldc: linear.output)
+        accumulate: true, y + part.column, ldc: linear.output, arithmetic)
     }
   }
 
@@ -27,11 +28,12 @@ extension Transformer {
   ) {
     Gemm.linearInputGradient(
       dy, weight: weights.base + linear.weight, rows: rows, input: linear.input, output: linear.output, to: dx,
-      accumulate: accumulate)
+      accumulate: accumulate, arithmetic)
     forEachAdapted(linear, layer) { part in
       let v = outputGradient(part, linear, dy, rows: rows)
       Gemm.multiply(
-        rows, linear.input, part.rank, v, lda: part.rank, part.a, ldb: linear.input, accumulate: true, dx, ldc: linear.input)
+        rows, linear.input, part.rank, v, lda: part.rank, part.a, ldb: linear.input, accumulate: true, dx, ldc: linear.input,
+        arithmetic)
     }
   }
 
@@ -41,7 +43,8 @@ extension Transformer {
     to gradient: FloatArena
   ) {
     if let dWeight = dense(gradient, linear.weight) {
-      Gemm.linearWeightGradient(dy, x: x, rows: rows, input: linear.input, output: linear.output, to: dWeight)
+      Gemm.linearWeightGradient(
+        dy, x: x, rows: rows, input: linear.input, output: linear.output, to: dWeight, arithmetic)
     }
     if let bias = linear.bias, let dBias = dense(gradient, bias) {
       Kernels.addColumnSums(dy, to: dBias, rows: rows, width: linear.output)
@@ -49,13 +52,13 @@ extension Transformer {
     forEachAdapted(linear, layer) { part in
       let v = outputGradient(part, linear, dy, rows: rows)
       Gemm.linearWeightGradient(
-        v, x: x, rows: rows, input: linear.input, output: part.rank, to: gradient.base + part.slot.a)
+        v, x: x, rows: rows, input: linear.input, output: part.rank, to: gradient.base + part.slot.a, arithmetic)
       // One scratch serves both: u comes when v is no longer needed.
       let u = lowRank.reserve(rows * part.rank)
-      Gemm.linear(x, weight: part.a, rows: rows, input: linear.input, output: part.rank, to: u)
+      Gemm.linear(x, weight: part.a, rows: rows, input: linear.input, output: part.rank, to: u, arithmetic)
       Gemm.multiply(
         part.width, part.rank, rows, alpha: part.scale, dy + part.column, lda: linear.output, transposeA: true, u,
-        ldb: part.rank, accumulate: true, gradient.base + part.slot.b, ldc: part.rank)
+        ldb: part.rank, accumulate: true, gradient.base + part.slot.b, ldc: part.rank, arithmetic)
     }
   }
 
@@ -66,7 +69,7 @@ extension Transformer {
     let v = lowRank.reserve(rows * part.rank)
     Gemm.multiply(
       rows, part.rank, part.width, alpha: part.scale, dy + part.column, lda: linear.output, part.b, ldb: part.rank, v,
-      ldc: part.rank)
+      ldc: part.rank, arithmetic)
     return v
   }
 

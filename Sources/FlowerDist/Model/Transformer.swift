@@ -9,6 +9,8 @@ public final class Transformer {
   public let weights: FloatArena
   /// Where it is set, it is what training moves.
   public var adapter: Adapter?
+  /// Of the linear layers and the head; attention is of ``Arithmetic/fma``.
+  public var arithmetic = Arithmetic.fma
   /// ``weightsDigest()``, computed once: for weights that stay as they are.
   lazy var frozenDigest = weightsDigest()
 
@@ -35,9 +37,9 @@ public final class Transformer {
 
   /// The same model with a copy of what training moves.
   func copy() -> Transformer {
-    guard let adapter else { return Transformer(configuration, weights: weights.copy()) }
-    let copy = Transformer(configuration, weights: weights)
-    copy.adapter = Adapter(adapter.configuration, of: configuration, weights: adapter.weights.copy())
+    let copy = Transformer(configuration, weights: adapter == nil ? weights.copy() : weights)
+    copy.adapter = adapter.map { Adapter($0.configuration, of: configuration, weights: $0.weights.copy()) }
+    copy.arithmetic = arithmetic
     return copy
   }
 
