@@ -37,6 +37,8 @@ struct ThirdsProduct {
   /// Columns of b that are split together: all rows of a are split once for each. They come from beyond the second-level
   /// cache, once for ``height`` rows.
   private static let width = 2048
+  /// Columns of which one strip of rows is computed before the next, so that a row of c is one piece of memory.
+  private static let group = 128
 
   func run() {
     let (m, n, k) = (product.m, product.n, product.k)
@@ -76,13 +78,16 @@ struct ThirdsProduct {
     for top in stride(from: 0, to: p.m, by: Self.height) {
       let bottom = min(top + Self.height, p.m)
       flower_thirds_of_rows(p.a(top, terms.lowerBound), p.lda, p.transposeA, bottom - top, terms.count, left)
-      for column in stride(from: columns.lowerBound, to: columns.upperBound, by: width) {
-        let panel = panels + (column - columns.lowerBound) / width * blocks * ThirdsTile.block
+      for group in stride(from: columns.lowerBound, to: columns.upperBound, by: Self.group) {
+        let end = min(group + Self.group, columns.upperBound)
         for row in stride(from: top, to: bottom, by: width) {
-          tile.function(
-            blocks, left + (row - top) / width * blocks * ThirdsTile.block, panel, min(width, bottom - row),
-            min(width, columns.upperBound - column), p.alpha, p.c + row * p.ldc + column, p.ldc,
-            p.accumulate || terms.lowerBound > 0)
+          for column in stride(from: group, to: end, by: width) {
+            tile.function(
+              blocks, left + (row - top) / width * blocks * ThirdsTile.block,
+              panels + (column - columns.lowerBound) / width * blocks * ThirdsTile.block, min(width, bottom - row),
+              min(width, end - column), p.alpha, p.c + row * p.ldc + column, p.ldc,
+              p.accumulate || terms.lowerBound > 0)
+          }
         }
       }
     }
