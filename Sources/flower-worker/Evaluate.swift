@@ -11,6 +11,9 @@ struct TitleOptions: ParsableArguments {
       "Titles to recommend, instead of those of the data: items.jsonl or title_counts.jsonl.", valueName: "file.jsonl"))
   var catalogue: String?
 
+  @Option(help: "How matrices are multiplied: fma, or bf16x6. (default: fma; of a run, as its recipe says)")
+  var arithmetic: Arithmetic?
+
   /// Loads a model and the data on every rank.
   /// - Parameters:
   ///   - loadsScore: whether the preference score of its rewards is needed.
@@ -19,7 +22,8 @@ struct TitleOptions: ParsableArguments {
     _ model: String, _ ranks: any Communicator, loadsScore: Bool = true, scorePath: String? = nil
   ) throws -> ServedModel {
     let served = try ServedModel.load(
-      model, data: data, catalogue: catalogue, loadsScore: loadsScore, scorePath: scorePath, ranks)
+      model, data: data, catalogue: catalogue, loadsScore: loadsScore, scorePath: scorePath,
+      arithmetic: arithmetic, ranks)
     if ranks.isRoot { for note in served.notes { print(note) } }
     return served
   }
@@ -110,6 +114,7 @@ struct Evaluate: ParsableCommand {
       if examples != nil || exact || beam != nil || excludeHistory != nil || preference.path != nil {
         throw ValidationError("--examples, --exact, --beam, --exclude-history and --score-path go with --model only")
       }
+      if titles.arithmetic != nil { throw ValidationError("--arithmetic goes with --model only") }
       if score != nil || lengthPenalty != nil || guidance != nil || temperature != nil {
         throw ValidationError("--score, --length-penalty, --guidance and --temperature go with --model only")
       }

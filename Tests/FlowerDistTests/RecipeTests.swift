@@ -388,7 +388,8 @@ private let valid = """
       learningRate: 1, schedule: .linear, warmupSteps: 0, finalFraction: 1, weightDecay: 0, beta1: 0, beta2: 0,
       epsilon: 1, clipNorm: 0)
     recipe.training = .init(
-      globalBatch: 1, grains: 1, batching: .user, userTargets: 1, microBatch: 1, activationCheckpointing: true, steps: 1,
+      globalBatch: 1, grains: 1, batching: .user, userTargets: 1, microBatch: 1, activationCheckpointing: true,
+      arithmetic: .bf16x6, steps: 1,
       epochs: 1, seed: 0, logEvery: 1, nonfiniteLimit: 1, deadline: 5, checkWeightsEvery: 7)
     recipe.communication = .init(overlap: false, compress: .bf16)
     recipe.validation = .init(every: 1, metric: .ndcgAt10, examples: 1, patience: 1)

@@ -37,7 +37,7 @@ public struct BenchmarkResult: CustomStringConvertible {
       s.adapterRank > 0 ? "trained  adapters of rank \(s.adapterRank)" : nil,
       "step     \(s.examples) examples, prompt \(s.prompt), title \(s.title), 1 target + \(s.trajectories) \(s.draws.rawValue),"
         + " \(s.support.rawValue) support",
-      "machine  \(Threads.count) thread\(Threads.count == 1 ? "" : "s"), \(s.arithmetic.description), beside OpenBLAS \(OpenBLAS.kernelName)",
+      "machine  \(Threads.count) thread\(Threads.count == 1 ? "" : "s"), \(s.arithmetic.onThisCPU), beside OpenBLAS \(OpenBLAS.kernelName)",
       "",
     ].compactMap { $0 }
     var table = TextTable(header: ["median of \(repeats)", "ms", "GFLOP", "GFLOP/s", "of sgemm"], rows: [])

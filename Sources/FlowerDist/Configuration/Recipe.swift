@@ -237,6 +237,8 @@ public struct Recipe: Equatable, Sendable {
     public var microBatch = 0
     /// Keep only each layer's input for the backward pass and compute the layer again: less memory, a third more work.
     public var activationCheckpointing = false
+    /// How the matrices of the model and of its reference are multiplied, also when the run is evaluated.
+    public var arithmetic = Arithmetic.fma
     /// Number of steps; `nil` follows from `epochs`.
     public var steps: Int? = nil
     public var epochs: Int? = nil

@@ -88,6 +88,7 @@ extension RecipeField {
     RecipeField("training.user_targets", \.training.userTargets, .within(1...65_536)),
     RecipeField("training.micro_batch", \.training.microBatch, .within(0...1_048_576)),
     RecipeField("training.activation_checkpointing", \.training.activationCheckpointing),
+    RecipeField("training.arithmetic", \.training.arithmetic),
     RecipeField("training.steps", \.training.steps, .within(1...1_000_000_000)),
     RecipeField("training.epochs", \.training.epochs, .within(1...1_000_000)),
     RecipeField("training.seed", \.training.seed),

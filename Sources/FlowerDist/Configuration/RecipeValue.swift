@@ -139,5 +139,6 @@ extension Recipe.Replay.Feed: RecipeChoice {}
 extension Recipe.Optimizer.Schedule: RecipeChoice {}
 extension Recipe.Training.Batching: RecipeChoice {}
 extension Recipe.Communication.Compression: RecipeChoice {}
+extension Arithmetic: RecipeChoice {}
 extension Recipe.Validation.Metric: RecipeChoice {}
 extension Decoding.Score: RecipeChoice {}

@@ -15,9 +15,10 @@ public struct ServedModel {
   ///   - host: the weights, if they have been read already.
   ///   - loadsScore: whether the preference score of the rewards is needed.
   ///   - scorePath: where its model or file is, instead of where training found it.
+  ///   - arithmetic: how its matrices are multiplied; `nil` takes that of the run's recipe, or ``Arithmetic/fma``.
   public init(
     path: String, directory: String? = nil, data: String?, catalogue file: String? = nil, host: HostWeights? = nil,
-    loadsScore: Bool = true, scorePath: String? = nil
+    loadsScore: Bool = true, scorePath: String? = nil, arithmetic: Arithmetic? = nil
   ) throws {
     self.path = try directory ?? Self.modelDirectory(path)
     let dataset = try Self.dataset(data, of: path)
@@ -37,7 +38,9 @@ public struct ServedModel {
       dataset: dataset, tokenizer: model.tokenizer, prompt: metadata.prompt, terminator: metadata.terminator,
       reward: metadata.reward, titleWeights: metadata.titleWeights, loadsScore: loadsScore, offered: offered)
     transformer = model.transformer
+    transformer.arithmetic = try arithmetic ?? Recipe.ofRun(path)?.training.arithmetic ?? .fma
     var notes: [String] = []
+    if let slow = transformer.arithmetic.warning { notes.append(slow) }
     if dataset.digest != metadata.catalogueDigest {
       notes.append("note: \(dataset.name) is not the data that \(self.path) was trained on")
     }
@@ -50,7 +53,7 @@ public struct ServedModel {
   /// - Parameters: as those of the initializer.
   public static func load(
     _ path: String, data: String? = nil, catalogue: String? = nil, loadsScore: Bool = true, scorePath: String? = nil,
-    _ communicator: any Communicator
+    arithmetic: Arithmetic? = nil, _ communicator: any Communicator
   ) throws -> ServedModel {
     let directory = String(
       decoding: try communicator.fromRoot { Array(try modelDirectory(path).utf8) }, as: UTF8.self)
@@ -58,7 +61,7 @@ public struct ServedModel {
     return try communicator.together {
       try ServedModel(
         path: path, directory: directory, data: data, catalogue: catalogue, host: host, loadsScore: loadsScore,
-        scorePath: scorePath)
+        scorePath: scorePath, arithmetic: arithmetic)
     }
   }
 

@@ -1,5 +1,5 @@
 /// How numbers of a matrix product are multiplied and added. Each gives the same bits on every kind of CPU.
-public enum Arithmetic: String, CaseIterable, Sendable, CustomStringConvertible {
+public enum Arithmetic: String, CaseIterable, Sendable {
   /// Fused multiply-adds of fp32: fast on every CPU.
   case fma
   /// Six products of bfloat16 thirds, added in fp32: closer to the exact result than ``fma``, and 2 to 3 times as fast where
@@ -7,18 +7,18 @@ public enum Arithmetic: String, CaseIterable, Sendable, CustomStringConvertible 
   case bf16x6
 
   /// With the kernel that this CPU computes it with.
-  public var description: String {
+  var onThisCPU: String {
     switch self {
     case .fma: "\(Tile.best.name) tiles"
     case .bf16x6: "bf16x6, \(ThirdsTile.best.name)"
     }
   }
 
-  /// Whether this CPU computes so without emulation.
-  var isNative: Bool {
-    switch self {
-    case .fma: true
-    case .bf16x6: ThirdsTile.best.name == ThirdsTile.amx.name
-    }
+  /// What the user should know where this CPU is slow with it.
+  var warning: String? {
+    if self == .fma || ThirdsTile.best.usesRegisters { return nil }
+    return
+      "warning: this CPU has no tile registers (AMX) for \(rawValue), which is emulated: the same bits, but slower than"
+      + " \(Arithmetic.fma.rawValue)"
   }
 }

@@ -8,13 +8,15 @@ struct ThirdsTile: Sendable {
   static let block = Int(flower_thirds_block)
 
   var name: String
+  /// Whether it needs the tile registers of its thread set up.
+  var usesRegisters: Bool
   /// See `flower_thirds` in CVector.h.
   var function: @convention(c) @Sendable (
     Int, UnsafePointer<UInt16>?, UnsafePointer<UInt16>?, Int, Int, Float, MutableFloatPointer?, Int, Bool
   ) -> Void
 
-  static let amx = ThirdsTile(name: "AMX", function: flower_thirds_amx)
-  static let emulated = ThirdsTile(name: "emulated", function: flower_thirds_emulated)
+  static let amx = ThirdsTile(name: "AMX", usesRegisters: true, function: flower_thirds_amx)
+  static let emulated = ThirdsTile(name: "emulated", usesRegisters: false, function: flower_thirds_emulated)
 
   /// All that this CPU can run, the fastest first.
   static let all: [ThirdsTile] = flower_has_amx() ? [amx, emulated] : [emulated]
@@ -40,6 +42,9 @@ struct ThirdsProduct {
   /// Columns of which one strip of rows is computed before the next, so that a row of c is one piece of memory.
   private static let group = 128
 
+  /// Bytes of scratch that a product of any size needs at most.
+  static let scratchBytes = 6 * (height + width) * depth
+
   func run() {
     let (m, n, k) = (product.m, product.n, product.k)
     let terms = ThirdsTile.blocks(min(k, Self.depth))
@@ -47,8 +52,8 @@ struct ThirdsProduct {
     let right = product.packed == nil ? ThirdsTile.blocks(min(n, Self.width)) * terms * ThirdsTile.block : 0
     withFloats((left + right) / 2) { memory in
       memory.withMemoryRebound(to: UInt16.self, capacity: left + right) { memory in
-        flower_amx_begin()
-        defer { flower_amx_end() }
+        if tile.usesRegisters { flower_amx_begin() }
+        defer { if tile.usesRegisters { flower_amx_end() } }
         for start in stride(from: 0, to: k, by: Self.depth) {
           for column in stride(from: 0, to: n, by: Self.width) {
             block(

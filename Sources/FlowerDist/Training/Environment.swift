@@ -4,13 +4,15 @@ import Foundation
 struct Environment {
   private let communicator: any Communicator
   private let catalogue: Catalogue
+  private let arithmetic: Arithmetic
   private let cores: Int
   private let coresByRank: [Int]
 
   /// Collective: every rank says how many cores it may use.
-  init(_ communicator: any Communicator, catalogue: Catalogue) {
+  init(_ communicator: any Communicator, catalogue: Catalogue, _ arithmetic: Arithmetic) {
     self.communicator = communicator
     self.catalogue = catalogue
+    self.arithmetic = arithmetic
     cores = ProcessInfo.processInfo.processorCount
     coresByRank = communicator.gather(Array(String(Self.allowedCores).utf8)).map {
       Int(String(decoding: $0, as: UTF8.self)) ?? 1
@@ -45,13 +47,13 @@ struct Environment {
         "ranks",
         "\(communicator.size) on \(shown.joined(separator: ", "))\(hosts.count > 4 ? " and \(hosts.count - 4) more" : "")"
       ),
-      ("threads", "\(Threads.count) per rank, \(Tile.best.name), \(cores) cores on \(communicator.hosts[0])"),
+      ("threads", "\(Threads.count) per rank, \(arithmetic.onThisCPU), \(cores) cores on \(communicator.hosts[0])"),
     ]
   }
 
-  /// Hosts whose ranks want more cores than they may use.
+  /// Hosts whose ranks want more cores than they may use, or a CPU that is slow with the recipe's arithmetic.
   var warnings: [String] {
-    ranksByHost.compactMap { host, ranks in
+    [arithmetic.warning].compactMap { $0 } + ranksByHost.compactMap { host, ranks in
       let allowed = communicator.hosts.indices.filter { communicator.hosts[$0] == host }.map { coresByRank[$0] }
       // Ranks that are bound have cores of their own; others share what each of them sees.
       let bound = allowed.max()! <= Threads.count
@@ -75,7 +77,7 @@ struct Environment {
       "git_revision": variables["FLOWER_GIT_REVISION"].map { JSON($0) } ?? .null,
       "git_dirty": variables["FLOWER_GIT_DIRTY"].map { JSON($0 == "1") } ?? .null,
       "version": JSON(flowerVersion), "cpu": JSON(Self.cpu), "cores": JSON(cores),
-      "tiles": JSON(Tile.best.name), "threads_per_rank": JSON(Threads.count),
+      "arithmetic": JSON(arithmetic.onThisCPU), "threads_per_rank": JSON(Threads.count),
       "ranks": JSON(communicator.size), "hosts": .array(communicator.hosts.map { JSON($0) }),
       "cores_by_rank": .array(coresByRank.map { JSON($0) }), "data_sha256": JSON(catalogue.dataset.digest),
       "started": JSON(Date.now.ISO8601Format()),

@@ -70,6 +70,7 @@ extension RunSetup {
     if path == (try adapted(recipe)) {
       let frozen = Transformer(policy.configuration, weights: policy.weights)
       frozen.frozenDigest = policy.frozenDigest
+      frozen.arithmetic = policy.arithmetic
       return ReferenceModel(frozen, catalogue.tree, support: recipe.objective.support)
     }
     let model = try ModelDirectory(contentsOf: path, host: host)
@@ -85,6 +86,7 @@ extension RunSetup {
         "objective.reference: \(path.quoted) ends titles with token \(end), the model that is trained with"
           + " \(catalogue.tree.terminator); expected the same tokenizer.terminator")
     }
+    model.transformer.arithmetic = policy.arithmetic
     return ReferenceModel(model.transformer, catalogue.tree, support: recipe.objective.support)
   }
 }

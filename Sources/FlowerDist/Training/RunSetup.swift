@@ -73,6 +73,7 @@ public struct RunSetup {
       transformer.mergeAdapter()
       base = nil
     }
+    transformer.arithmetic = recipe.training.arithmetic
     sharesWeights = transformer.weights.isShared
     sideFiles = model?.sideFiles
     // The checkpoints of a run from random weights say nothing of a base, the first as well as the later ones.

@@ -82,7 +82,7 @@ public final class TrainingLoop {
     if StopSignal.isRequested(communicator) {
       throw FlowerError(.interrupted, "stopped by a signal before the first step; nothing was written")
     }
-    let environment = Environment(communicator, catalogue: made.catalogue)
+    let environment = Environment(communicator, catalogue: made.catalogue, recipe.training.arithmetic)
     run = try communicator.together {
       guard communicator.isRoot else { return nil }
       return start == .fresh
@@ -110,7 +110,7 @@ public final class TrainingLoop {
     let setup = try communicator.together { try RunSetup(recipe, host: host, referenceHost: reference) }
     let trainer = try Trainer(
       recipe, setup.catalogue, LanguageModel(setup.transformer), communicator, reference: setup.reference)
-    let environment = Environment(communicator, catalogue: setup.catalogue)
+    let environment = Environment(communicator, catalogue: setup.catalogue, recipe.training.arithmetic)
     let rows = RunPlan(setup, trainer, communicator).rows + environment.rows
     return recipe.yaml + "\n" + ProgressLine.startTable(rows) + environment.warnings.map { "\n" + $0 }.joined()
   }
