@@ -9,8 +9,10 @@ import Testing
   static let some = Adapter.Configuration(rank: 2, alpha: 16, targets: ModuleSet([.v, .up, .o]))
 
   /// A model whose adapters are random, B too.
-  static func adapted(_ c: ModelConfiguration, _ configuration: Adapter.Configuration) -> Transformer {
-    let transformer = Transformer.random(c, seed: 4)
+  static func adapted(_ c: ModelConfiguration, _ configuration: Adapter.Configuration, _ arithmetic: Arithmetic = .fma)
+    -> Transformer
+  {
+    let transformer = Transformer.random(c, seed: 4, arithmetic)
     let adapter = Adapter(configuration, of: c)
     var random = SeededRandom(8)
     for index in 0..<adapter.weights.count { adapter.weights.base[index] = .random(in: -0.4...0.4, using: &random) }
@@ -43,9 +45,9 @@ import Testing
   /// A copy; the arena lives until it is made.
   private static func values(_ arena: FloatArena) -> [Float] { withExtendedLifetime(arena) { Array(arena.all) } }
 
-  @Test(arguments: ModelConfiguration.awkward, [every, some])
-  func scoresAndSlopes(c: ModelConfiguration, configuration: Adapter.Configuration) {
-    let transformer = Self.adapted(c, configuration)
+  @Test(arguments: ModelConfiguration.awkward, [(every, Arithmetic.fma), (some, .fma), (every, .bf16x6)])
+  func scoresAndSlopes(c: ModelConfiguration, _ way: (configuration: Adapter.Configuration, arithmetic: Arithmetic)) {
+    let transformer = Self.adapted(c, way.configuration, way.arithmetic)
     let adapter = transformer.adapter!
     let language = LanguageModel(transformer)
     let forest = LanguageModelTests.forest(vocabulary: c.vocabularySize)

@@ -39,16 +39,18 @@ import Testing
     return arena
   }
 
-  @Test(arguments: ModelConfiguration.awkward) func logProbabilitiesAreThePlainModels(c: ModelConfiguration) {
-    let transformer = Transformer.random(c, seed: 4)
+  @Test(arguments: ModelConfiguration.awkward, Arithmetic.allCases)
+  func logProbabilitiesAreThePlainModels(c: ModelConfiguration, arithmetic: Arithmetic) {
+    let transformer = Transformer.random(c, seed: 4, arithmetic)
     let forest = Self.forest(vocabulary: c.vocabularySize)
     let scores = Self.score(LanguageModel(transformer), forest)
     expectAgreement(scores, forest.answers(ReferenceTransformer(transformer)), tolerance: 1e-5)
   }
 
   /// For every tensor: its slope in a random direction, and the slopes of a few of its numbers.
-  @Test(arguments: ModelConfiguration.awkward) func gradientsAreTheSlopes(c: ModelConfiguration) {
-    let transformer = Transformer.random(c, seed: 4)
+  @Test(arguments: ModelConfiguration.awkward, Arithmetic.allCases)
+  func gradientsAreTheSlopes(c: ModelConfiguration, arithmetic: Arithmetic) {
+    let transformer = Transformer.random(c, seed: 4, arithmetic)
     let language = LanguageModel(transformer)
     let forest = Self.forest(vocabulary: c.vocabularySize)
     let coefficients = Self.coefficients(Self.score(language, forest).count)
@@ -83,7 +85,8 @@ import Testing
     }
   }
 
-  @Test(arguments: ModelConfiguration.awkward) func titlesOfOneForestScoreAsIfAlone(c: ModelConfiguration) {
+  @Test(arguments: ModelConfiguration.awkward, Arithmetic.allCases)
+  func titlesOfOneForestScoreAsIfAlone(c: ModelConfiguration, arithmetic: Arithmetic) {
     var random = SeededRandom(6)
     func tokens(_ count: Int) -> [Int32] { random.tokens(count, below: 30) }
     let language = LanguageModel(Transformer.random(c, seed: 4))
@@ -146,8 +149,9 @@ import Testing
     expectAgreement(Array(a.all), b.all.map { Double($0) }, tolerance: 1e-4)
   }
 
-  @Test(arguments: ModelConfiguration.awkward) func inferenceScoresAsTrainingDoes(c: ModelConfiguration) {
-    let language = LanguageModel(Transformer.random(c, seed: 4))
+  @Test(arguments: ModelConfiguration.awkward, Arithmetic.allCases)
+  func inferenceScoresAsTrainingDoes(c: ModelConfiguration, arithmetic: Arithmetic) {
+    let language = LanguageModel(Transformer.random(c, seed: 4, arithmetic))
     let forest = Self.forest(vocabulary: c.vocabularySize)
     let training = Self.score(language, forest, training: true)
     let inference = Self.score(language, forest, training: false)

@@ -104,8 +104,11 @@ extension ModelConfiguration {
 
 extension Transformer {
   /// A model whose weights are all random, norms and biases too.
-  static func random(_ configuration: ModelConfiguration, seed: UInt64, std: Double = 0.3) -> Transformer {
+  static func random(_ configuration: ModelConfiguration, seed: UInt64, std: Double = 0.3, _ arithmetic: Arithmetic = .fma)
+    -> Transformer
+  {
     let transformer = Transformer(configuration)
+    transformer.arithmetic = arithmetic
     transformer.initialize(seed: seed, std: std)
     var random = SeededRandom(Int(seed))
     for parameter in transformer.layout.parameters where !parameter.decays {

@@ -26,6 +26,7 @@ extension LaunchTests {
         Way("SFT over the vocabulary", "objective.name=sft", "objective.sft_support=vocabulary"),
         Way("power reward by weight", "reward.weight=power", "trajectories.source=weight", "objective.theta=0.5"),
         Way("on-policy", "trajectories.source=policy"),
+        Way("on-policy, by thirds", "trajectories.source=policy", "training.arithmetic=bf16x6"),
         Way(
           "power reward, mixed with other targets and the policy", "reward.weight=power",
           "trajectories.source=length 0.3, targets 0.3, policy 0.2, weight rest"),
@@ -109,6 +110,30 @@ extension LaunchTests {
       }
       #expect(try workspace.weights("rounded", step: 3) == workspace.weights("again", step: 3))
       #expect(try workspace.weights("rounded", step: 3) != expected)
+    }
+
+    /// A run keeps its arithmetic, and those who use it take it over.
+    @Test func arithmeticIsARunsOwn() async throws {
+      let workspace = try Workspace()
+      let plain = Self.histories + ["training.steps=20"]
+      let thirds = plain + ["training.arithmetic=bf16x6"]
+      try await workspace.succeed(ranks: 2, name: "thirds", thirds)
+      try await workspace.succeed(ranks: 1, name: "later", thirds, more: ["--resume", workspace.checkpoint(10, of: "thirds")])
+      #expect(try workspace.weights("later", step: 20) == workspace.weights("thirds", step: 20))
+      let refused = try await workspace.train(
+        ranks: 1, name: "other", plain, more: ["--resume", workspace.checkpoint(10, of: "thirds")])
+      #expect(refused.codes == [3] && refused.errors.contains("training.arithmetic"), "\(refused.errors)")
+      let shown = try JSON(contentsOf: workspace("runs/thirds/environment.json"))
+      #expect(shown["arithmetic"]?.string?.hasPrefix("bf16x6") == true)
+      func numbers(_ more: String...) async throws -> String {
+        let output = workspace("numbers.json")
+        let outcome = try await workspace.run(
+          ranks: 0, ["evaluate", "--model", workspace("runs/thirds"), "--examples", "20", "--output", output] + more)
+        #expect(outcome.code == 0, "\(outcome.errors)")
+        return try JSON(contentsOf: output).description
+      }
+      #expect(try await numbers() == numbers("--arithmetic", "bf16x6"))
+      _ = try await numbers("--arithmetic", "fma")
     }
 
     @Test func mpirunChangesNothing() async throws {

@@ -34,21 +34,27 @@ struct ThirdsProduct {
   let tile: ThirdsTile
 
   private static let depth = Gemm.chain
-  /// Rows of a that are split together: with ``depth`` 768 KiB.
-  private static let height = 256
+  /// Numbers of a that are split together: 768 KiB.
+  private static let area = 1 << 17
   /// Columns of b that are split together: all rows of a are split once for each. They come from beyond the second-level
-  /// cache, once for ``height`` rows.
+  /// cache, once for ``height`` rows of it.
   private static let width = 2048
   /// Columns of which one strip of rows is computed before the next, so that a row of c is one piece of memory.
   private static let group = 128
 
   /// Bytes of scratch that a product of any size needs at most.
-  static let scratchBytes = 6 * (height + width) * depth
+  static let scratchBytes = 6 * (area + width * depth)
+
+  /// Rows of a that are split together.
+  private var height: Int {
+    let terms = min(ThirdsTile.blocks(product.k) * ThirdsTile.width, Self.depth)
+    return Self.area / terms / ThirdsTile.width * ThirdsTile.width
+  }
 
   func run() {
     let (m, n, k) = (product.m, product.n, product.k)
     let terms = ThirdsTile.blocks(min(k, Self.depth))
-    let left = ThirdsTile.blocks(min(m, Self.height)) * terms * ThirdsTile.block
+    let left = ThirdsTile.blocks(min(m, height)) * terms * ThirdsTile.block
     let right = product.packed == nil ? ThirdsTile.blocks(min(n, Self.width)) * terms * ThirdsTile.block : 0
     withFloats((left + right) / 2) { memory in
       memory.withMemoryRebound(to: UInt16.self, capacity: left + right) { memory in
@@ -80,8 +86,8 @@ struct ThirdsProduct {
         p.b(terms.lowerBound, columns.lowerBound), p.ldb, p.transposeB, terms.count, columns.count, right)
       panels = UnsafePointer(right)
     }
-    for top in stride(from: 0, to: p.m, by: Self.height) {
-      let bottom = min(top + Self.height, p.m)
+    for top in stride(from: 0, to: p.m, by: height) {
+      let bottom = min(top + height, p.m)
       flower_thirds_of_rows(p.a(top, terms.lowerBound), p.lda, p.transposeA, bottom - top, terms.count, left)
       for group in stride(from: columns.lowerBound, to: columns.upperBound, by: Self.group) {
         let end = min(group + Self.group, columns.upperBound)
