@@ -19,7 +19,7 @@ the interpreter, its libraries and what compiling took in the process, about 400
 """
 import argparse, pathlib
 
-from side_by_side import WORKER, make_environment, ours, pytorch, spread
+from side_by_side import WORKER, arithmetics, make_environment, ours, pytorch, spread
 
 SMOLLM2 = "--hidden 576 --layers 30 --heads 9 --kv-heads 3 --intermediate 1536 --vocabulary 49152".split()
 QWEN2 = "--hidden 896 --layers 24 --heads 14 --kv-heads 2 --intermediate 4864 --vocabulary 151936".split()
@@ -41,22 +41,26 @@ def main():
     parser.add_argument("--worker", type=pathlib.Path, default=WORKER)
     arguments = parser.parse_args()
     make_environment()
-    print("| model | trained | examples | FlowerDist, processor s | PyTorch, times as long | FlowerDist, MB at most "
+    print("| model | trained | examples | arithmetic | FlowerDist, processor s | PyTorch, times as long | FlowerDist, MB at most "
           "| without the ceiling's | PyTorch, MB at most |")
-    print("| --- " * 8 + "|", flush=True)
+    print("| --- " * 9 + "|", flush=True)
     for model, trained, shape, theirs in (ROWS[row] for row in arguments.rows):
-        rounds = []
+        rounds = {arithmetic: [] for arithmetic in arithmetics()}
         for _ in range(arguments.rounds):
             options = [*shape, "--examples", str(arguments.examples)]
-            own = ours(1, arguments.repeats, *options, worker=arguments.worker)
+            measured = {
+                arithmetic: ours(1, arguments.repeats, *options, "--arithmetic", arithmetic, worker=arguments.worker)
+                for arithmetic in rounds}
             other = pytorch(1, arguments.repeats, *options, *theirs, "--variant", "compiled", "--adamw", "--warm-up", "1")
-            seconds, peak = own["forward_backward"]["processor_seconds"], own["memory"]["peak"]
-            rounds.append([
-                seconds, other["seconds"]["compiled"]["cpu_median"] / seconds, peak / 1e6, (peak - CEILING) / 1e6,
-                other["peak_bytes"] / 1e6])
-        columns = zip(zip(*rounds), (1, 2, 0, 0, 0))
-        print(f"| {model} | {trained} | {arguments.examples} | "
-              + " | ".join(spread(values, digits) for values, digits in columns) + " |", flush=True)
+            for arithmetic, own in measured.items():
+                seconds, peak = own["forward_backward"]["processor_seconds"], own["memory"]["peak"]
+                rounds[arithmetic].append([
+                    seconds, other["seconds"]["compiled"]["cpu_median"] / seconds, peak / 1e6, (peak - CEILING) / 1e6,
+                    other["peak_bytes"] / 1e6])
+        for arithmetic, results in rounds.items():
+            columns = zip(zip(*results), (1, 2, 0, 0, 0))
+            print(f"| {model} | {trained} | {arguments.examples} | {arithmetic} | "
+                  + " | ".join(spread(values, digits) for values, digits in columns) + " |", flush=True)
 
 
 if __name__ == "__main__":

@@ -6,12 +6,14 @@
 
 In turn for --rounds rounds: `evaluate --score published --length-penalty 1 --beam B` of --users users, which ranks as
 `generate` does, token by token over the whole vocabulary; `evaluate --beam 20`, our own search over the catalogue, where
-forced tokens cost nothing; and `generate` with B beams, `prefix_allowed_tokens_fn` and its key-value cache for --fewer
+forced tokens cost nothing, both in each arithmetic that this CPU computes without emulation; and `generate` with B beams, `prefix_allowed_tokens_fn` and its key-value cache for --fewer
 users. `generate` gets what helps it: prompts in batches of similar length, padded on the left.
 """
 import argparse, json, pathlib, statistics, subprocess, tempfile, time
 
 import torch, transformers
+
+from side_by_side import arithmetics
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 WORKER = ROOT / ".build/release/flower-worker"
@@ -36,6 +38,12 @@ class Trie:
 
 def read_lines(path):
     return [json.loads(line) for line in open(path)]
+
+
+def timed(run):
+    start = time.perf_counter()
+    run()
+    return time.perf_counter() - start
 
 
 def main():
@@ -91,19 +99,20 @@ def main():
 
     print(f"{sum(p.numel() for p in model.parameters()):,} parameters, {len(titles)} titles, prompts of "
           f"{statistics.mean(map(len, prompts)):.0f} tokens")
-    print(f"| round | as published, {arguments.users} users, s | over the catalogue, s | generate, {arguments.fewer} users, s "
+    print(f"| round | arithmetic | as published, {arguments.users} users, s | over the catalogue, s | generate, {arguments.fewer} users, s "
           "| users a second, ratios |")
-    print("| --- " * 5 + "|", flush=True)
+    print("| --- " * 6 + "|", flush=True)
     published = ["--beam", str(arguments.beam), "--score", "published", "--length-penalty", "1"]
+    catalogue = ["--beam", "20"]
     for number in range(1, arguments.rounds + 1):
-        seconds = []
-        for run in (lambda: evaluate(*published), lambda: evaluate("--beam", "20"), generate):
-            start = time.perf_counter()
-            run()
-            seconds.append(time.perf_counter() - start)
-        rate = arguments.fewer / seconds[2]
-        ratios = " and ".join(f"{arguments.users / s / rate:.1f}" for s in seconds[:2])
-        print(f"| {number} | " + " | ".join(f"{s:.1f}" for s in seconds) + f" | {ratios} |", flush=True)
+        seconds = {
+            arithmetic: [timed(lambda: evaluate(*search, "--arithmetic", arithmetic)) for search in (published, catalogue)]
+            for arithmetic in arithmetics()}
+        theirs = timed(generate)
+        for arithmetic, own in seconds.items():
+            ratios = " and ".join(f"{arguments.users / s * theirs / arguments.fewer:.1f}" for s in own)
+            print(f"| {number} | {arithmetic} | " + " | ".join(f"{s:.1f}" for s in [*own, theirs]) + f" | {ratios} |",
+                  flush=True)
 
 
 with torch.inference_mode():

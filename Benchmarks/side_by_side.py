@@ -5,7 +5,8 @@
     Benchmarks/side_by_side.py [--rounds 5] [--repeats 10]
 
 The first start makes an environment of its own in .cache/pytorch (PyTorch for CPUs and transformers, about 1 GB). A round
-times, one after the other, FlowerDist's step with given titles and with titles that it samples itself (`bench`), the
+times, one after the other, FlowerDist's step with given titles and with titles that it samples itself (`bench`), in each
+arithmetic that this CPU computes without emulation, the
 hand-optimised PyTorch step (`pytorch_step.py`, compiled), the published step and Hugging Face's SFT step; the steps of
 PyTorch are given their titles, so ours with sampling does more than they do. Processor seconds count: on a shared machine
 they are steadier than the clock, and one thread that never waits has no others. Shown are medians over the rounds of the ratios within a round, least and
@@ -45,6 +46,12 @@ def ours(k, repeats, *options, worker=WORKER):
     return json.loads(output)
 
 
+def arithmetics():
+    """Those of `training.arithmetic` for which this CPU has instructions."""
+    cpu = pathlib.Path("/proc/cpuinfo")
+    return ["fma"] + (["bf16x6"] if cpu.exists() and " amx_bf16" in cpu.read_text() else [])
+
+
 def spread(values, digits):
     return f"{statistics.median(values):.{digits}f} ({min(values):.{digits}f} to {max(values):.{digits}f})"
 
@@ -58,25 +65,30 @@ def main():
     make_environment()
     if arguments.rounds < 1:
         return
-    print("| K | FlowerDist, processor s | of sgemm, % | on-policy, processor s | sampling, % of it "
+    print("| K | arithmetic | FlowerDist, processor s | of sgemm, % | on-policy, processor s | sampling, % of it "
           "| PyTorch optimised, times as long as the first | published step | Hugging Face SFT |")
-    print("| --- " * 8 + "|", flush=True)
+    print("| --- " * 9 + "|", flush=True)
     for k in arguments.trajectories:
-        rounds = []
+        rounds = {arithmetic: [] for arithmetic in arithmetics()}
         for _ in range(arguments.rounds):
-            given = ours(k, arguments.repeats)
-            sampled = ours(k, arguments.repeats, "--draws", "policy")
-            own = given["forward_backward"]["processor_seconds"]
+            measured = {
+                arithmetic: [ours(k, arguments.repeats, "--arithmetic", arithmetic, "--draws", draws)
+                             for draws in ("given", "policy")]
+                for arithmetic in rounds}
             others = pytorch(k, arguments.repeats, "--variant", "compiled")["seconds"]
             # These two take many times as long.
             others |= pytorch(k, max(2, arguments.repeats // 4), "--published", "--sft")["seconds"]
-            share = sampled["phases"]["sampling"]["median_seconds"] / sampled["forward_backward"]["median_seconds"]
-            rounds.append({
-                "own": own, "sgemm": 100 * given["share_of_sgemm"],
-                "sampled": sampled["forward_backward"]["processor_seconds"], "sampling": 100 * share,
-            } | {name: seconds["cpu_median"] / own for name, seconds in others.items()})
+            for arithmetic, (given, sampled) in measured.items():
+                own = given["forward_backward"]["processor_seconds"]
+                share = sampled["phases"]["sampling"]["median_seconds"] / sampled["forward_backward"]["median_seconds"]
+                rounds[arithmetic].append({
+                    "own": own, "sgemm": 100 * given["share_of_sgemm"],
+                    "sampled": sampled["forward_backward"]["processor_seconds"], "sampling": 100 * share,
+                } | {name: seconds["cpu_median"] / own for name, seconds in others.items()})
         columns = [("own", 3), ("sgemm", 0), ("sampled", 3), ("sampling", 1), ("compiled", 2), ("published", 1), ("sft", 1)]
-        print(f"| {k} | " + " | ".join(spread([r[name] for r in rounds], digits) for name, digits in columns) + " |", flush=True)
+        for arithmetic, results in rounds.items():
+            print(f"| {k} | {arithmetic} | " + " | ".join(spread([r[name] for r in results], digits) for name, digits in columns)
+                  + " |", flush=True)
 
 
 if __name__ == "__main__":
