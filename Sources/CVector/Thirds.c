@@ -1,14 +1,17 @@
 #include "CVector.h"
 
+#include <stdint.h>
 #include <string.h>
 
-#if defined(__x86_64__) && defined(__linux__)
+#if defined(__x86_64__)
 #include <immintrin.h>
+#endif
+#if defined(__x86_64__) && defined(__linux__)
 #include <sys/syscall.h>
 #include <unistd.h>
 #define FOR_EVERY_CPU __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
 #else
-#define FOR_EVERY_CPU
+#define FOR_EVERY_CPU __attribute__((noinline))
 #endif
 #define INLINE static inline __attribute__((always_inline))
 
@@ -16,7 +19,7 @@
 #pragma STDC FP_CONTRACT OFF
 
 typedef float float16 __attribute__((ext_vector_type(16), aligned(4)));
-typedef unsigned uint16 __attribute__((ext_vector_type(16), aligned(4)));
+typedef unsigned uint32x16 __attribute__((ext_vector_type(16), aligned(4)));
 typedef unsigned short ushort32 __attribute__((ext_vector_type(32), aligned(2)));
 
 enum {
@@ -27,12 +30,12 @@ enum {
 };
 
 // The thirds of 16 numbers, each in the upper half of its lane: rounded to nearest twice, then what is left, 8 bits. No test
-// for NaN: one that rounding makes a number of comes back with the last third.
+// for what is not finite: what rounding makes of it, the rests are NaN.
 #define THIRDS(x, high, middle, low)                                  \
-  const uint16 high = ((uint16)(x) + 0x8000) & 0xffff0000;            \
+  const uint32x16 high = ((uint32x16)(x) + 0x8000) & 0xffff0000;            \
   const float16 high##_rest = (x) - (float16)high;                    \
-  const uint16 middle = ((uint16)high##_rest + 0x8000) & 0xffff0000;  \
-  const uint16 low = (uint16)(high##_rest - (float16)middle) & 0xffff0000;
+  const uint32x16 middle = ((uint32x16)high##_rest + 0x8000) & 0xffff0000;  \
+  const uint32x16 low = (uint32x16)(high##_rest - (float16)middle) & 0xffff0000;
 
 // The upper halves of the lanes of x, then of y.
 #define UPPER(x, y)                                                                                                   \
@@ -43,9 +46,10 @@ enum {
 // 32 rows of 32 numbers, `stride` apart, as the left side of a product: two squares of 16 rows a third.
 INLINE void split_rows(const float *x, long stride, unsigned short *out) {
   for (int row = 0; row < width; row++, x += stride, out += width) {
-    // Of the next block but one: rows lie too far apart for the CPU to see them coming.
-    __builtin_prefetch(x + 2 * width);
-    __builtin_prefetch(x + 2 * width + 16);
+    // Of the next block but one, which need not be there: rows lie too far apart for the CPU to see them coming.
+    const uintptr_t ahead = (uintptr_t)x + 2 * width * sizeof(float);
+    __builtin_prefetch((const void *)ahead);
+    __builtin_prefetch((const void *)(ahead + 64));
     THIRDS(*(const float16 *)x, high, middle, low)
     THIRDS(*(const float16 *)(x + 16), high2, middle2, low2)
     *(ushort32 *)out = UPPER(high, high2);
@@ -61,9 +65,9 @@ INLINE void split_columns(const float *x, long stride, unsigned short *out) {
       THIRDS(*(const float16 *)(x + 16 * side), high, middle, low)
       THIRDS(*(const float16 *)(x + stride + 16 * side), high2, middle2, low2)
       unsigned short *target = out + side * square;
-      *(uint16 *)target = high >> 16 | high2;
-      *(uint16 *)(target + third) = middle >> 16 | middle2;
-      *(uint16 *)(target + 2 * third) = low >> 16 | low2;
+      *(uint32x16 *)target = high >> 16 | high2;
+      *(uint32x16 *)(target + third) = middle >> 16 | middle2;
+      *(uint32x16 *)(target + 2 * third) = low >> 16 | low2;
     }
   }
 }
@@ -143,7 +147,7 @@ FOR_EVERY_CPU void flower_thirds_of_columns(
 }
 
 // c = alpha · sums (+ c); sums are `[32, 32]`.
-INLINE void add_sums(
+INLINE void add_sums_inline(
     const float *sums, long rows, long columns, float alpha, float *c, long c_stride, bool accumulate) {
   for (long row = 0; row < rows; row++, sums += width, c += c_stride) {
     if (columns == width) {
@@ -163,16 +167,21 @@ INLINE void add_sums(
 // The six products of a block: third of a, third of b. Each differs from the one before by one third, which is loaded.
 #define FOR_EACH_PRODUCT(DO) DO(2, 0) DO(1, 0) DO(1, 1) DO(0, 1) DO(0, 0) DO(0, 2)
 
-#define BOTH_OF(thirds, index, number) ((thirds) + (index) * third + (number) * square)
+#define SQUARE_OF(thirds, index, number) ((thirds) + (index) * third + (number) * square)
+
+FOR_EVERY_CPU static void add_sums(
+    const float *sums, long rows, long columns, float alpha, float *c, long c_stride, bool accumulate) {
+  add_sums_inline(sums, rows, columns, alpha, c, c_stride, accumulate);
+}
 
 FOR_EVERY_CPU static void multiply_square(
     const unsigned short *restrict a, const unsigned short *restrict b, float *restrict sums) {
   for (int row = 0; row < 16; row++) {
     float16 even = 0, odd = 0;
     for (int pair = 0; pair < 16; pair++) {
-      const uint16 both = *(const uint16 *)(b + pair * width);
-      const float16 x = (float16)(uint16)((unsigned)a[row * width + 2 * pair] << 16);
-      const float16 y = (float16)(uint16)((unsigned)a[row * width + 2 * pair + 1] << 16);
+      const uint32x16 both = *(const uint32x16 *)(b + pair * width);
+      const float16 x = (float16)(uint32x16)((unsigned)a[row * width + 2 * pair] << 16);
+      const float16 y = (float16)(uint32x16)((unsigned)a[row * width + 2 * pair + 1] << 16);
       even = __builtin_elementwise_fma(x, (float16)(both << 16), even);
       odd = __builtin_elementwise_fma(y, (float16)(both & 0xffff0000), odd);
     }
@@ -183,13 +192,14 @@ FOR_EVERY_CPU static void multiply_square(
 #define EMULATED(A, B)                                                                                            \
   for (int i = 0; i < 2; i++) {                                                                                   \
     for (int j = 0; j < 2; j++) {                                                                                 \
-      multiply_square(BOTH_OF(a, A, i), BOTH_OF(b, B, j), sums + i * 16 * width + j * 16);                        \
+      multiply_square(SQUARE_OF(a, A, i), SQUARE_OF(b, B, j), sums + i * 16 * width + j * 16);                        \
     }                                                                                                             \
   }
 
 void flower_thirds_emulated(FLOWER_THIRDS_PARAMETERS) {
 #if defined(__x86_64__)
-  // As the tile registers do: what is too small to be a normal number is 0.
+  // As the tile registers do: what is too small to be a normal number is 0. The compiler may move operations over the change
+  // of the mode, but no call, and those of `multiply_square` are never inlined.
   const unsigned mode = _mm_getcsr();
   _mm_setcsr(mode | 0x8040);
 #endif
@@ -207,7 +217,8 @@ void flower_thirds_emulated(FLOWER_THIRDS_PARAMETERS) {
 
 bool flower_has_amx(void) {
   enum { request_permission = 0x1023, tile_data = 18 };
-  return __builtin_cpu_supports("amx-bf16") && __builtin_cpu_supports("avx512bw") &&
+  return __builtin_cpu_supports("amx-tile") && __builtin_cpu_supports("amx-bf16") &&
+         __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
          syscall(SYS_arch_prctl, request_permission, tile_data) == 0;
 }
 
@@ -229,17 +240,18 @@ AMX void flower_amx_end(void) { _tile_release(); }
 // Registers 0 to 3 are the sums, 4 and 5 two squares of rows, 6 and 7 two of columns; a second square that has no rows or
 // columns to give is left out.
 #define LOAD_A(A)                                 \
-  _tile_loadd(4, BOTH_OF(a, A, 0), 64);           \
-  if (LOWER) _tile_loadd(5, BOTH_OF(a, A, 1), 64);
+  _tile_loadd(4, SQUARE_OF(a, A, 0), 64);           \
+  if (LOWER) _tile_loadd(5, SQUARE_OF(a, A, 1), 64);
 #define LOAD_B(B)                                 \
-  _tile_loadd(6, BOTH_OF(b, B, 0), 64);           \
-  if (RIGHT) _tile_loadd(7, BOTH_OF(b, B, 1), 64);
+  _tile_loadd(6, SQUARE_OF(b, B, 0), 64);           \
+  if (RIGHT) _tile_loadd(7, SQUARE_OF(b, B, 1), 64);
 #define MULTIPLY                                  \
   _tile_dpbf16ps(0, 4, 6);                        \
   if (RIGHT) _tile_dpbf16ps(1, 4, 7);             \
   if (LOWER) _tile_dpbf16ps(2, 5, 6);             \
   if (LOWER && RIGHT) _tile_dpbf16ps(3, 5, 7);
 
+// The products of FOR_EACH_PRODUCT in its order.
 #define BLOCKS                                                                                                    \
   for (long block = 0; block < blocks; block++, a += flower_thirds_block, b += flower_thirds_block) {             \
     for (long row = rows * block / blocks; row < rows * (block + 1) / blocks; row++) {                            \
@@ -274,7 +286,7 @@ AMX void flower_thirds_amx(FLOWER_THIRDS_PARAMETERS) {
   _tile_stored(1, sums + 16, 4 * width);
   _tile_stored(2, sums + 16 * width, 4 * width);
   _tile_stored(3, sums + 16 * width + 16, 4 * width);
-  add_sums(sums, rows, columns, alpha, c, c_stride, accumulate);
+  add_sums_inline(sums, rows, columns, alpha, c, c_stride, accumulate);
 }
 
 #else

@@ -1,5 +1,6 @@
 import ArgumentParser
 import FlowerDist
+import Foundation
 
 /// Options that say what is recommended.
 struct TitleOptions: ParsableArguments {
@@ -11,8 +12,7 @@ struct TitleOptions: ParsableArguments {
       "Titles to recommend, instead of those of the data: items.jsonl or title_counts.jsonl.", valueName: "file.jsonl"))
   var catalogue: String?
 
-  @Option(help: "How matrices are multiplied: fma, or bf16x6. (default: fma; of a run, as its recipe says)")
-  var arithmetic: Arithmetic?
+  @OptionGroup var products: ArithmeticOption
 
   /// Loads a model and the data on every rank.
   /// - Parameters:
@@ -23,10 +23,17 @@ struct TitleOptions: ParsableArguments {
   ) throws -> ServedModel {
     let served = try ServedModel.load(
       model, data: data, catalogue: catalogue, loadsScore: loadsScore, scorePath: scorePath,
-      arithmetic: arithmetic, ranks)
-    if ranks.isRoot { for note in served.notes { print(note) } }
+      arithmetic: products.arithmetic, ranks)
+    // Beside what the verb prints, which may be JSON.
+    if ranks.isRoot { FileHandle.standardError.write(Data(served.notes.map { $0 + "\n" }.joined().utf8)) }
     return served
   }
+}
+
+/// How a model is computed.
+struct ArithmeticOption: ParsableArguments {
+  @Option(help: "How matrices are multiplied: fma, or bf16x6. (default: fma; of a run, as its recipe says)")
+  var arithmetic: Arithmetic?
 }
 
 /// Options shared by the verbs that use a trained model.
@@ -114,7 +121,7 @@ struct Evaluate: ParsableCommand {
       if examples != nil || exact || beam != nil || excludeHistory != nil || preference.path != nil {
         throw ValidationError("--examples, --exact, --beam, --exclude-history and --score-path go with --model only")
       }
-      if titles.arithmetic != nil { throw ValidationError("--arithmetic goes with --model only") }
+      if titles.products.arithmetic != nil { throw ValidationError("--arithmetic goes with --model only") }
       if score != nil || lengthPenalty != nil || guidance != nil || temperature != nil {
         throw ValidationError("--score, --length-penalty, --guidance and --temperature go with --model only")
       }

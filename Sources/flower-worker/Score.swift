@@ -20,11 +20,13 @@ struct Score: ParsableCommand {
   @Option(help: ArgumentHelp("Where the scores go.", valueName: "file.json"))
   var output: String
 
+  @OptionGroup var products: ArithmeticOption
+
   func run() throws {
     let ranks = try Ranks.join()
     try ranks.together {
       guard ranks.isRoot else { return }
-      let result = try Scorer.result(model: model, input: input)
+      let result = try Scorer.result(model: model, input: input, arithmetic: products.arithmetic)
       try AtomicFile.write(result.json.serialized() + [0x0A], to: output)
     }
   }

@@ -57,7 +57,7 @@ import Testing
             var c = before
             Gemm.multiply(
               m, n, k, alpha: alpha, left.values, lda: left.columns, transposeA: transposeA, right.values,
-              ldb: right.columns, transposeB: transposeB, accumulate: accumulate, &c.values, ldc: n, kernel: .fma(tile),
+              ldb: right.columns, transposeB: transposeB, accumulate: accumulate, &c.values, ldc: n, .fma, kernel: .fma(tile),
               parts: parts)
             #expect(c.values == expected, "\(transposeA) \(transposeB) \(accumulate), \(tile.name), \(parts) parts")
           }
@@ -86,8 +86,7 @@ import Testing
             for parts in 1...3 {
               var c = [Float](repeating: .nan, count: m * n)
               Gemm.multiply(
-                m, n, k, a.values, lda: k, weight, ldb: k, transposeB: true, &c, ldc: n, packed: panels, kernel: .best(.fma),
-                parts: parts)
+                m, n, k, a.values, lda: k, weight, ldb: k, transposeB: true, &c, ldc: n, packed: panels, .fma, parts: parts)
               #expect(c == expected, "round \(round), use \(use), \(parts) parts")
             }
           }

@@ -89,7 +89,7 @@ import Testing
   func titlesOfOneForestScoreAsIfAlone(c: ModelConfiguration, arithmetic: Arithmetic) {
     var random = SeededRandom(6)
     func tokens(_ count: Int) -> [Int32] { random.tokens(count, below: 30) }
-    let language = LanguageModel(Transformer.random(c, seed: 4))
+    let language = LanguageModel(Transformer.random(c, seed: 4, arithmetic))
     let prompt = tokens(6)
     let stem = tokens(3)
     let titles = (0..<12).map { Array(stem.prefix($0 % 4)) + tokens(1 + $0 % 5) }

@@ -124,16 +124,24 @@ extension LaunchTests {
         ranks: 1, name: "other", plain, more: ["--resume", workspace.checkpoint(10, of: "thirds")])
       #expect(refused.codes == [3] && refused.errors.contains("training.arithmetic"), "\(refused.errors)")
       let shown = try JSON(contentsOf: workspace("runs/thirds/environment.json"))
-      #expect(shown["arithmetic"]?.string?.hasPrefix("bf16x6") == true)
-      func numbers(_ more: String...) async throws -> String {
-        let output = workspace("numbers.json")
-        let outcome = try await workspace.run(
-          ranks: 0, ["evaluate", "--model", workspace("runs/thirds"), "--examples", "20", "--output", output] + more)
-        #expect(outcome.code == 0, "\(outcome.errors)")
-        return try JSON(contentsOf: output).description
+      #expect(shown["arithmetic"]?.string == "bf16x6")
+      try await workspace.succeed(ranks: 1, name: "plain", plain)
+      #expect(try workspace.weights("plain", step: 20) != workspace.weights("thirds", step: 20))
+
+      let run = workspace("runs/thirds")
+      let request = workspace("request.json")
+      try workspace.write(#"{"sequences": [{"tokens": [1, 2, 3, 4, 5]}]}"#, "request.json")
+      for verb in [["audit", "--examples", "20"], ["score", "--input", request]] {
+        func numbers(_ model: String, _ more: String...) async throws -> String {
+          let output = workspace("numbers.json")
+          let outcome = try await workspace.run(ranks: 0, verb + ["--model", model, "--output", output] + more)
+          #expect(outcome.code == 0, "\(outcome.errors)")
+          return try JSON(contentsOf: output).description
+        }
+        let own = try await numbers(run)
+        #expect(try await own == numbers(run, "--arithmetic", "bf16x6"))
+        #expect(try await own != numbers(run, "--arithmetic", "fma"))
       }
-      #expect(try await numbers() == numbers("--arithmetic", "bf16x6"))
-      _ = try await numbers("--arithmetic", "fma")
     }
 
     @Test func mpirunChangesNothing() async throws {

@@ -1,4 +1,4 @@
-// Vector code that Swift does not reach well: single instructions, shuffles, the innermost loop of a matrix product, and row
+// Vector code that Swift does not reach well: single instructions, shuffles, the innermost loops of matrix products, and row
 // kernels that choose among vectors of 8 and 16 floats when the program runs.
 #pragma once
 
@@ -89,9 +89,10 @@ void flower_to_bfloat16(const float *x, unsigned short *out, long count);
 /// y += x, x in bfloat16.
 void flower_add_bfloat16(const unsigned short *x, float *y, long count);
 
-/// Products of fp32 matrices by way of bfloat16 ("bf16x6"). A float x is the sum of three bfloat16, its thirds: x rounded, what
-/// that leaves rounded, and the rest. Of the nine products of two numbers' thirds the six largest are added; what is left out
-/// is less than the rounding of an fp32 product (Henry, Tang & Heinecke 2019, "Leveraging the bfloat16 artificial intelligence
+/// Products of fp32 matrices by way of bfloat16 ("bf16x6"). A float x with 2^-103 ≤ |x| < 2^128 (1 - 2^-9) is the sum of three
+/// bfloat16, its thirds: x rounded, what that leaves rounded, and the rest. Smaller ones lose their last bits, larger ones and
+/// what is not finite become NaN. Of the nine products of two numbers' thirds the six largest are added; what is left out is
+/// at most the rounding of an fp32 product (Henry, Tang & Heinecke 2019, "Leveraging the bfloat16 artificial intelligence
 /// datatype for higher-precision computations").
 ///
 /// Thirds lie in blocks of 32 rows (or columns) and 32 terms, three times two squares of 16 x 32, in the order in which tile
@@ -111,8 +112,8 @@ void flower_thirds_of_columns(const float *x, long stride, bool transposed, long
 /// c = alpha · a · b (+ c) for at most 32 rows and columns of c, and `blocks` blocks of terms.
 ///
 /// A sum starts at 0. For each block and each of the six products in turn, two chains of fused multiply-adds from 0 over the
-/// block's even and odd terms are added to each other, and that to the sum; numbers too small to be normal are 0. Both
-/// variants do this, the second in software; the last step, with alpha, is a fused multiply-add.
+/// block's even and odd terms are added to each other, and that to the sum; numbers too small to be normal are 0, in the
+/// emulation only on x86. Both variants do this, the second in software; the last step, with alpha, is a fused multiply-add.
 typedef void flower_thirds(FLOWER_THIRDS_PARAMETERS);
 
 /// With tile registers, between `flower_amx_begin` and `flower_amx_end` of the same thread, where `flower_has_amx`.

@@ -38,9 +38,9 @@ public struct ServedModel {
       dataset: dataset, tokenizer: model.tokenizer, prompt: metadata.prompt, terminator: metadata.terminator,
       reward: metadata.reward, titleWeights: metadata.titleWeights, loadsScore: loadsScore, offered: offered)
     transformer = model.transformer
-    transformer.arithmetic = try arithmetic ?? Recipe.ofRun(path)?.training.arithmetic ?? .fma
+    transformer.arithmetic = try arithmetic ?? Arithmetic.ofRun(path)
     var notes: [String] = []
-    if let slow = transformer.arithmetic.warning { notes.append(slow) }
+    if transformer.arithmetic.isEmulated { notes.append(transformer.arithmetic.warning("this machine")) }
     if dataset.digest != metadata.catalogueDigest {
       notes.append("note: \(dataset.name) is not the data that \(self.path) was trained on")
     }
@@ -98,6 +98,11 @@ extension ModelDirectory {
     }
     return metadata
   }
+}
+
+extension Arithmetic {
+  /// What the recipe of a run says; ``fma`` where `path` is no run.
+  static func ofRun(_ path: String) throws -> Arithmetic { try Recipe.ofRun(path)?.training.arithmetic ?? .fma }
 }
 
 extension Recipe {

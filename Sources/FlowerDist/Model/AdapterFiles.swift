@@ -132,7 +132,8 @@ extension Adapter.Configuration {
 }
 
 extension Transformer {
-  /// Adds the adapter to the weights, which are then the model that both were together: W ← W + α / r · B·A.
+  /// Adds the adapter to the weights, which are then the model that both were together: W ← W + α / r · B·A, the same whatever
+  /// the model's arithmetic.
   public func mergeAdapter() {
     guard let adapter else { return }
     precondition(!weights.isShared, "these weights are not this process's to change")

@@ -1,9 +1,10 @@
-/// How numbers of a matrix product are multiplied and added. Each gives the same bits on every kind of CPU.
+/// How numbers of a matrix product are multiplied and added. Each gives the same bits on every x86 CPU.
 public enum Arithmetic: String, CaseIterable, Sendable {
   /// Fused multiply-adds of fp32: fast on every CPU.
   case fma
-  /// Six products of bfloat16 thirds, added in fp32: closer to the exact result than ``fma``, and 2 to 3 times as fast where
-  /// the CPU has tile registers (AMX). Elsewhere it is emulated, which is slow.
+  /// Six products of bfloat16 thirds, added in fp32: for sums of some 32 terms or more on average nearer to the exact result
+  /// than ``fma``, and faster where the CPU has tile registers (AMX). Elsewhere it is emulated, which is slow. Products
+  /// below 2^-126 are lost, numbers above 3.39e38 become NaN.
   case bf16x6
 
   /// With the kernel that this CPU computes it with.
@@ -14,11 +15,13 @@ public enum Arithmetic: String, CaseIterable, Sendable {
     }
   }
 
-  /// What the user should know where this CPU is slow with it.
-  var warning: String? {
-    if self == .fma || ThirdsTile.best.usesRegisters { return nil }
-    return
-      "warning: this CPU has no tile registers (AMX) for \(rawValue), which is emulated: the same bits, but slower than"
-      + " \(Arithmetic.fma.rawValue)"
+  /// Whether it is slow here.
+  var isEmulated: Bool { self == .bf16x6 && !ThirdsTile.best.usesTileRegisters }
+
+  /// What the user should know where it is slow.
+  /// - Parameter host: where that is.
+  func warning(_ host: String) -> String {
+    "warning: \(host) has no tile registers (AMX) for \(rawValue), or its system withholds them, so it is emulated: the same"
+      + " bits, but slower than \(Arithmetic.fma.rawValue)"
   }
 }

@@ -9,13 +9,15 @@ enum Gemm {
   /// c = alpha · op(a) · op(b) (+ c when `accumulate`), where op(a) is `[m, k]`, op(b) `[k, n]` and c `[m, n]`.
   ///
   /// Neither `kernel` nor `parts`, into which rows or columns are cut for threads, changes a bit, nor that op(b) is there
-  /// `packed` already (for the best kernel of the same arithmetic).
+  /// `packed` already (for the best kernel, which is taken unless another is given).
   static func multiply(
     _ m: Int, _ n: Int, _ k: Int, alpha: Float = 1, _ a: FloatPointer, lda: Int, transposeA: Bool = false,
     _ b: FloatPointer, ldb: Int, transposeB: Bool = false, accumulate: Bool = false, _ c: MutableFloatPointer, ldc: Int,
-    packed: PackedWeights.Panels? = nil, kernel: Kernel, parts: Int? = nil
+    packed: PackedWeights.Panels? = nil, _ arithmetic: Arithmetic, kernel: Kernel? = nil, parts: Int? = nil
   ) {
     precondition(packed == nil || transposeB, "weights are packed for products with their transpose")
+    let kernel = kernel ?? .best(arithmetic)
+    precondition(kernel.arithmetic == arithmetic, "a kernel for another arithmetic")
     if m == 0 || n == 0 { return }
     if k == 0 {
       if !accumulate { for i in 0..<m { (c + i * ldc).update(repeating: 0, count: n) } }
@@ -36,17 +38,6 @@ enum Gemm {
     }
   }
 
-  /// The same with the best kernel of `arithmetic`.
-  static func multiply(
-    _ m: Int, _ n: Int, _ k: Int, alpha: Float = 1, _ a: FloatPointer, lda: Int, transposeA: Bool = false,
-    _ b: FloatPointer, ldb: Int, transposeB: Bool = false, accumulate: Bool = false, _ c: MutableFloatPointer, ldc: Int,
-    packed: PackedWeights.Panels? = nil, _ arithmetic: Arithmetic
-  ) {
-    multiply(
-      m, n, k, alpha: alpha, a, lda: lda, transposeA: transposeA, b, ldb: ldb, transposeB: transposeB,
-      accumulate: accumulate, c, ldc: ldc, packed: packed, kernel: .best(arithmetic))
-  }
-
   /// How a product is computed on this CPU.
   enum Kernel {
     case fma(Tile)
@@ -56,6 +47,13 @@ enum Gemm {
       switch arithmetic {
       case .fma: .fma(.best)
       case .bf16x6: .bf16x6(.best)
+      }
+    }
+
+    var arithmetic: Arithmetic {
+      switch self {
+      case .fma: .fma
+      case .bf16x6: .bf16x6
       }
     }
 

@@ -32,6 +32,14 @@ final class PackedWeights {
     }
   }
 
+  /// Floats that a matrix takes.
+  static func floats(output: Int, input: Int, _ arithmetic: Arithmetic) -> Int {
+    switch arithmetic {
+    case .fma: input * Tile.best.padded(output)
+    case .bf16x6: ThirdsTile.blocks(input) * ThirdsTile.blocks(output) * ThirdsTile.block / 2
+    }
+  }
+
   private var seen: Set<FloatPointer> = []
   private var kept: [FloatPointer: Panels] = [:]
   private var memory = FloatArena(count: 0)
@@ -51,11 +59,7 @@ final class PackedWeights {
       precondition(panels.arithmetic == arithmetic, "weights are packed for another arithmetic")
       return panels
     }
-    let size =
-      switch arithmetic {
-      case .fma: input * Tile.best.padded(output)
-      case .bf16x6: ThirdsTile.blocks(input) * ThirdsTile.blocks(output) * ThirdsTile.block / 2
-      }
+    let size = Self.floats(output: output, input: input, arithmetic)
     guard !seen.insert(weight).inserted, used + size <= Self.limit else { return nil }
     // Pages that are never touched take no memory.
     if memory.count == 0 { memory = FloatArena(count: Self.limit) }

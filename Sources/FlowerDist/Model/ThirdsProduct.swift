@@ -9,14 +9,14 @@ struct ThirdsTile: Sendable {
 
   var name: String
   /// Whether it needs the tile registers of its thread set up.
-  var usesRegisters: Bool
+  var usesTileRegisters: Bool
   /// See `flower_thirds` in CVector.h.
   var function: @convention(c) @Sendable (
     Int, UnsafePointer<UInt16>?, UnsafePointer<UInt16>?, Int, Int, Float, MutableFloatPointer?, Int, Bool
   ) -> Void
 
-  static let amx = ThirdsTile(name: "AMX", usesRegisters: true, function: flower_thirds_amx)
-  static let emulated = ThirdsTile(name: "emulated", usesRegisters: false, function: flower_thirds_emulated)
+  static let amx = ThirdsTile(name: "AMX", usesTileRegisters: true, function: flower_thirds_amx)
+  static let emulated = ThirdsTile(name: "emulated", usesTileRegisters: false, function: flower_thirds_emulated)
 
   /// All that this CPU can run, the fastest first.
   static let all: [ThirdsTile] = flower_has_amx() ? [amx, emulated] : [emulated]
@@ -27,7 +27,7 @@ struct ThirdsTile: Sendable {
   static func blocks(_ count: Int) -> Int { (count + width - 1) / width }
 }
 
-/// A product in the arithmetic ``Arithmetic/bf16x6``: both sides are split into thirds, in blocks that stay in the second-level
+/// A product in the arithmetic ``Arithmetic/bf16x6``: both sides are split into thirds, a in blocks that stay in the second-level
 /// cache until they are used.
 struct ThirdsProduct {
   let product: Product
@@ -38,12 +38,12 @@ struct ThirdsProduct {
   private static let area = 1 << 17
   /// Columns of b that are split together: all rows of a are split once for each. They come from beyond the second-level
   /// cache, once for ``height`` rows of it.
-  private static let width = 2048
+  private static let columnsAtOnce = 2048
   /// Columns of which one strip of rows is computed before the next, so that a row of c is one piece of memory.
   private static let group = 128
 
   /// Bytes of scratch that a product of any size needs at most.
-  static let scratchBytes = 6 * (area + width * depth)
+  static let scratchBytes = 6 * (area + columnsAtOnce * depth)
 
   /// Rows of a that are split together.
   private var height: Int {
@@ -55,15 +55,15 @@ struct ThirdsProduct {
     let (m, n, k) = (product.m, product.n, product.k)
     let terms = ThirdsTile.blocks(min(k, Self.depth))
     let left = ThirdsTile.blocks(min(m, height)) * terms * ThirdsTile.block
-    let right = product.packed == nil ? ThirdsTile.blocks(min(n, Self.width)) * terms * ThirdsTile.block : 0
+    let right = product.packed == nil ? ThirdsTile.blocks(min(n, Self.columnsAtOnce)) * terms * ThirdsTile.block : 0
     withFloats((left + right) / 2) { memory in
       memory.withMemoryRebound(to: UInt16.self, capacity: left + right) { memory in
-        if tile.usesRegisters { flower_amx_begin() }
-        defer { if tile.usesRegisters { flower_amx_end() } }
+        if tile.usesTileRegisters { flower_amx_begin() }
+        defer { if tile.usesTileRegisters { flower_amx_end() } }
         for start in stride(from: 0, to: k, by: Self.depth) {
-          for column in stride(from: 0, to: n, by: Self.width) {
+          for column in stride(from: 0, to: n, by: Self.columnsAtOnce) {
             block(
-              start..<min(start + Self.depth, k), column..<min(column + Self.width, n), left: memory,
+              start..<min(start + Self.depth, k), column..<min(column + Self.columnsAtOnce, n), left: memory,
               right: memory + left)
           }
         }

@@ -21,6 +21,14 @@ extension Transformer {
     }
   }
 
+  /// Floats of all matrices, packed.
+  var packedFloats: Int {
+    let linears = layout.layers.flatMap { [$0.q, $0.kv, $0.o, $0.gateUp, $0.down] }
+    return linears.reduce(
+      PackedWeights.floats(output: configuration.vocabularySize, input: configuration.hiddenSize, arithmetic)
+    ) { $0 + PackedWeights.floats(output: $1.output, input: $1.input, arithmetic) }
+  }
+
   /// dx = dy·W (+ dx when `accumulate`).
   func inputGradient(
     _ linear: ParameterLayout.Linear, _ layer: Int, _ dy: FloatPointer, rows: Int, to dx: MutableFloatPointer,

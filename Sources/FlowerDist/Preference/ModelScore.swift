@@ -8,7 +8,7 @@ import Foundation
 /// leave an example's own target out.
 ///
 /// Each history is computed by itself, as single precision, so the bits depend neither on what is computed beside it nor on
-/// what is remembered.
+/// what is remembered. It is computed with fused multiply-adds, whatever the arithmetic of the run that asks.
 final class ModelScore: PreferenceScore, @unchecked Sendable {
   /// Bytes of probabilities that are remembered. Examples come back in every epoch in another order, so once there is no
   /// more room what is there stays: dropping the oldest would drop what comes back next as often as not.

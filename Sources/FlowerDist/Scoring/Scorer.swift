@@ -17,12 +17,14 @@ public struct Scorer {
   private static let promptsAtOnce = 16
 
   /// Answers the request in the file `input` with a model directory (a checkpoint, a run), which needs no `flower.json`.
+  /// - Parameter arithmetic: how its matrices are multiplied; `nil` takes that of the run's recipe, or ``Arithmetic/fma``.
   /// - Throws: `FlowerError` as of ``ScoreRequest`` and ``score(_:)``, and of kind `data` for the model's files.
-  public static func result(model: String, input: String) throws -> ScoreResult {
+  public static func result(model: String, input: String, arithmetic: Arithmetic? = nil) throws -> ScoreResult {
     let directory = try ServedModel.modelDirectory(model)
     let source = try ModelSource(directory)
     let request = try ScoreRequest(contentsOf: input, vocabularySize: source.configuration.vocabularySize)
     let transformer = try Transformer.read(source).transformer
+    transformer.arithmetic = try arithmetic ?? Arithmetic.ofRun(model)
     return try Scorer(LanguageModel(transformer)).score(request)
   }
 

@@ -7,8 +7,10 @@ struct Environment {
   private let arithmetic: Arithmetic
   private let cores: Int
   private let coresByRank: [Int]
+  /// By rank: whether its CPU emulates the arithmetic.
+  private let emulates: [Bool]
 
-  /// Collective: every rank says how many cores it may use.
+  /// Collective: every rank says how many cores it may use, and whether it is slow with the recipe's arithmetic.
   init(_ communicator: any Communicator, catalogue: Catalogue, _ arithmetic: Arithmetic) {
     self.communicator = communicator
     self.catalogue = catalogue
@@ -17,6 +19,7 @@ struct Environment {
     coresByRank = communicator.gather(Array(String(Self.allowedCores).utf8)).map {
       Int(String(decoding: $0, as: UTF8.self)) ?? 1
     }
+    emulates = communicator.gather([arithmetic.isEmulated ? 1 : 0]).map { $0 == [1] }
   }
 
   /// Cores that this process may run on, from the mask that Linux shows.
@@ -51,9 +54,12 @@ struct Environment {
     ]
   }
 
-  /// Hosts whose ranks want more cores than they may use, or a CPU that is slow with the recipe's arithmetic.
+  /// Hosts whose CPU is slow with the recipe's arithmetic, and those whose ranks want more cores than they may use.
   var warnings: [String] {
-    [arithmetic.warning].compactMap { $0 } + ranksByHost.compactMap { host, ranks in
+    let slow = ranksByHost.map(\.host).filter { host in
+      zip(communicator.hosts, emulates).contains { $0 == host && $1 }
+    }
+    return slow.map { arithmetic.warning($0) } + ranksByHost.compactMap { host, ranks in
       let allowed = communicator.hosts.indices.filter { communicator.hosts[$0] == host }.map { coresByRank[$0] }
       // Ranks that are bound have cores of their own; others share what each of them sees.
       let bound = allowed.max()! <= Threads.count
@@ -77,7 +83,7 @@ struct Environment {
       "git_revision": variables["FLOWER_GIT_REVISION"].map { JSON($0) } ?? .null,
       "git_dirty": variables["FLOWER_GIT_DIRTY"].map { JSON($0 == "1") } ?? .null,
       "version": JSON(flowerVersion), "cpu": JSON(Self.cpu), "cores": JSON(cores),
-      "arithmetic": JSON(arithmetic.onThisCPU), "threads_per_rank": JSON(Threads.count),
+      "tiles": JSON(Tile.best.name), "arithmetic": JSON(arithmetic.rawValue), "threads_per_rank": JSON(Threads.count),
       "ranks": JSON(communicator.size), "hosts": .array(communicator.hosts.map { JSON($0) }),
       "cores_by_rank": .array(coresByRank.map { JSON($0) }), "data_sha256": JSON(catalogue.dataset.digest),
       "started": JSON(Date.now.ISO8601Format()),

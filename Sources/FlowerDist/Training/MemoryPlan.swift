@@ -70,8 +70,7 @@ struct MemoryPlan: CustomStringConvertible {
       keeping: recipe.training.activationCheckpointing ? .inputs : .everything)
     if recipe.checkpoint.background { snapshot = weights + optimizer }
     if recipe.validation.every > 0 || recipe.trajectories.samplers > 0 {
-      let floats = setup.transformer.layout.count
-      packed = 4 * min(PackedWeights.limit, recipe.training.arithmetic == .bf16x6 ? floats / 2 * 3 : floats)
+      packed = 4 * min(PackedWeights.limit, setup.transformer.packedFloats)
     }
     if recipe.training.arithmetic == .bf16x6 { activations += Threads.count * ThirdsProduct.scratchBytes }
     // What every prompt reads at the root, which all titles leave.
