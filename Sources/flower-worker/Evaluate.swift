@@ -106,6 +106,9 @@ struct Evaluate: ParsableCommand {
   @Option(help: "Temperature of sampled lists. (default: 1; of a run, as its recipe says)")
   var temperature: Double?
 
+  @Flag(inversion: .prefixedNo, help: "Evaluate lists that are sampled from the policy, too, a third of the time.")
+  var samples = true
+
   @Flag(help: "Print all metrics of the model, not only those at 10.")
   var details = false
 
@@ -121,7 +124,9 @@ struct Evaluate: ParsableCommand {
       if examples != nil || exact || beam != nil || excludeHistory != nil || preference.path != nil {
         throw ValidationError("--examples, --exact, --beam, --exclude-history and --score-path go with --model only")
       }
-      if titles.products.arithmetic != nil { throw ValidationError("--arithmetic goes with --model only") }
+      if titles.products.arithmetic != nil || !samples {
+        throw ValidationError("--arithmetic and --no-samples go with --model only")
+      }
       if score != nil || lengthPenalty != nil || guidance != nil || temperature != nil {
         throw ValidationError("--score, --length-penalty, --guidance and --temperature go with --model only")
       }
@@ -157,6 +162,7 @@ struct Evaluate: ParsableCommand {
     var settings = EvaluationRun.Options(recipe)
     settings.split = split
     settings.exact = exact
+    settings.samples = samples
     settings.beam = beam ?? settings.beam
     let run = try EvaluationRun(served.catalogue, LanguageModel(served.transformer), ranks, settings)
     let rows = try run.run(name: runName(model))

@@ -32,6 +32,8 @@ extension LaunchTests {
       let asTheRecipeSays = try await evaluation(ranks: 2)
       #expect(try await evaluation(ranks: 3, "--exclude-history", "--details") == asTheRecipeSays)
       #expect(try await evaluation(ranks: 1, "--no-exclude-history") != asTheRecipeSays)
+      let fewer = try await succeed(workspace, ranks: 0, "evaluate", "--model", run, "--no-samples")
+      #expect(fewer.contains("top-K lists of 20") && !fewer.contains("sampled lists"))
       let audit = try await succeed(workspace, "audit", "--model", run, "--examples", "9")
       #expect(audit.contains("most over-served"))
       let inspection = try await succeed(workspace, ranks: 0, "inspect", run)

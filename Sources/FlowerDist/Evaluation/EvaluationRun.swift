@@ -13,6 +13,8 @@ public struct EvaluationRun {
     public var excludeHistory = false
     public var decoding = Decoding()
     public var seed: UInt64 = 1
+    /// Whether lists are sampled, too.
+    public var samples = true
     public init() {}
 
     /// As a recipe says; the published score has its published beam.
@@ -73,15 +75,16 @@ public struct EvaluationRun {
   /// Rows of the table: the model's best lists and its samples, then what they are compared with.
   public func run(name: String) throws -> [EvaluationReport] {
     let best = try lists(Self.length, bestLists)
-    let samples = try lists(Self.sampled, sampledLists)
     func described(_ lists: EvaluationReport.Lists) -> String {
       let decoding = options.decoding.description(of: lists)
       return decoding.isEmpty ? name : "\(name) (\(decoding))"
     }
-    var rows = [
-      bestReport(described(.topK), best),
-      EvaluationReport(name: described(.sampled), lists: .sampled, ranking: ranking(samples, cutoffs: [1, 5, 10])),
-    ]
+    var rows = [bestReport(described(.topK), best)]
+    if options.samples {
+      let samples = try lists(Self.sampled, sampledLists)
+      rows.append(
+        EvaluationReport(name: described(.sampled), lists: .sampled, ranking: ranking(samples, cutoffs: [1, 5, 10])))
+    }
     rows.append(bestReport("popularity", popularLists, isReference: true))
     if let score = catalogue.score, score.covers(options.split) {
       let preferred = try lists(Self.length) { preferredLists($0, score) }
