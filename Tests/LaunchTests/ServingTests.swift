@@ -52,8 +52,8 @@ extension LaunchTests {
       try workspace.write(#"{"title":"\#(title)"}\#n{"title":"Never seen before"}"#, "offered.jsonl")
       let offered = ["--model", run, "--catalogue", workspace("offered.jsonl")]
       let recommended = try await workspace.run(ranks: 2, ["recommend", "--history", title] + offered)
-      #expect(recommended.output.split(separator: "\n").count == 3, "a note and two titles")
-      #expect(recommended.output.contains("Never seen before") && recommended.output.contains("of which 1 are new"))
+      #expect(recommended.output.split(separator: "\n").count == 2)
+      #expect(recommended.output.contains("Never seen before") && recommended.errors.contains("of which 1 are new"))
       let evaluated = try await workspace.run(ranks: 2, ["evaluate"] + offered)
       #expect(evaluated.output.contains("targets are not in the catalogue and count as misses"))
     }
