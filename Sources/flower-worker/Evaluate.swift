@@ -106,7 +106,7 @@ struct Evaluate: ParsableCommand {
   @Option(help: "Temperature of sampled lists. (default: 1; of a run, as its recipe says)")
   var temperature: Double?
 
-  @Flag(inversion: .prefixedNo, help: "Evaluate lists that are sampled from the policy, too, a third of the time.")
+  @Flag(inversion: .prefixedNo, help: "Evaluate lists sampled from the policy, too; they take a third of the time.")
   var samples = true
 
   @Flag(help: "Print all metrics of the model, not only those at 10.")
