@@ -6,7 +6,8 @@
 
 In turn for --rounds rounds: `evaluate --score published --length-penalty 1 --beam B` of --users users, which ranks as
 `generate` does, token by token over the whole vocabulary; `evaluate --beam 20`, our own search over the catalogue, where
-forced tokens cost nothing, both without the lists that `evaluate` samples besides, in each arithmetic that this CPU computes without emulation; and `generate` with B beams, `prefix_allowed_tokens_fn` and its key-value cache for --fewer
+forced tokens cost nothing, both without the lists that `evaluate` samples besides, in each arithmetic that this CPU
+computes without emulation; and `generate` with B beams, `prefix_allowed_tokens_fn` and its key-value cache for --fewer
 users. `generate` gets what helps it: prompts in batches of similar length, padded on the left.
 """
 import argparse, json, pathlib, statistics, subprocess, tempfile, time

@@ -6,8 +6,8 @@
 
 The first start makes an environment of its own in .cache/pytorch (PyTorch for CPUs and transformers, about 1 GB). A round
 times, one after the other, FlowerDist's step with given titles and with titles that it samples itself (`bench`), in each
-arithmetic that this CPU computes without emulation, the
-hand-optimised PyTorch step (`pytorch_step.py`, compiled), the published step and Hugging Face's SFT step; the steps of
+arithmetic that this CPU computes without emulation, the hand-optimised PyTorch step (`pytorch_step.py`, compiled), the
+published step and Hugging Face's SFT step; the steps of
 PyTorch are given their titles, so ours with sampling does more than they do. Processor seconds count: on a shared machine
 they are steadier than the clock, and one thread that never waits has no others. Shown are medians over the rounds of the ratios within a round, least and
 most in brackets.

@@ -31,15 +31,15 @@ enum {
 
 // The thirds of 16 numbers, each in the upper half of its lane: rounded to nearest twice, then what is left, 8 bits. No test
 // for what is not finite: what rounding makes of it, the rests are NaN.
-#define THIRDS(x, high, middle, low)                                  \
-  const uint32x16 high = ((uint32x16)(x) + 0x8000) & 0xffff0000;            \
-  const float16 high##_rest = (x) - (float16)high;                    \
-  const uint32x16 middle = ((uint32x16)high##_rest + 0x8000) & 0xffff0000;  \
+#define THIRDS(x, high, middle, low)                                       \
+  const uint32x16 high = ((uint32x16)(x) + 0x8000) & 0xffff0000;           \
+  const float16 high##_rest = (x) - (float16)high;                         \
+  const uint32x16 middle = ((uint32x16)high##_rest + 0x8000) & 0xffff0000; \
   const uint32x16 low = (uint32x16)(high##_rest - (float16)middle) & 0xffff0000;
 
 // The upper halves of the lanes of x, then of y.
-#define UPPER(x, y)                                                                                                   \
-  __builtin_shufflevector(                                                                                            \
+#define UPPER(x, y)                                                                                                        \
+  __builtin_shufflevector(                                                                                                 \
       (ushort32)(x), (ushort32)(y), 1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31, 33, 35, 37, 39, 41, 43, 45, \
       47, 49, 51, 53, 55, 57, 59, 61, 63)
 
@@ -73,10 +73,10 @@ INLINE void split_columns(const float *x, long stride, unsigned short *out) {
 }
 
 // The transpose of 16 x 16 floats, in four rounds that each exchange halves of pairs of rows.
-#define EXCHANGE(FROM, TO, DISTANCE, LEFT, RIGHT)                                  \
-  _Pragma("unroll") for (int i = 0; i < 16; i++) {                                 \
-    if (i & DISTANCE) continue;                                                    \
-    TO[i] = __builtin_shufflevector(FROM[i], FROM[i + DISTANCE], LEFT);            \
+#define EXCHANGE(FROM, TO, DISTANCE, LEFT, RIGHT)                                   \
+  _Pragma("unroll") for (int i = 0; i < 16; i++) {                                  \
+    if (i & DISTANCE) continue;                                                     \
+    TO[i] = __builtin_shufflevector(FROM[i], FROM[i + DISTANCE], LEFT);             \
     TO[i + DISTANCE] = __builtin_shufflevector(FROM[i], FROM[i + DISTANCE], RIGHT); \
   }
 #define LIST(...) __VA_ARGS__
@@ -96,31 +96,31 @@ INLINE void transpose(const float *x, long stride, float *out) {
 }
 
 // Calls SPLIT for every block of 32 x 32 numbers of x; those that x has only a part of, or transposed, by way of a copy.
-#define FOR_EACH_BLOCK(SPLIT, X, STRIDE, TRANSPOSED, ROWS, COLUMNS, NEXT)                                              \
-  {                                                                                                                    \
-    float copy[width * width];                                                                                         \
-    const long rows_here = (ROWS) < width ? (ROWS) : width, columns_here = (COLUMNS) < width ? (COLUMNS) : width;       \
-    const float *block = X;                                                                                            \
-    long distance = STRIDE;                                                                                            \
-    if (rows_here < width || columns_here < width) {                                                                   \
-      memset(copy, 0, sizeof copy);                                                                                    \
-      for (long i = 0; i < rows_here; i++) {                                                                           \
-        if (TRANSPOSED) {                                                                                              \
-          for (long j = 0; j < columns_here; j++) copy[i * width + j] = block[j * distance + i];                       \
-        } else {                                                                                                       \
-          memcpy(copy + i * width, block + i * distance, columns_here * sizeof(float));                                \
-        }                                                                                                              \
-      }                                                                                                                \
-      block = copy;                                                                                                    \
-      distance = width;                                                                                                \
-    } else if (TRANSPOSED) {                                                                                           \
-      for (int i = 0; i < width; i += 16) {                                                                            \
-        for (int j = 0; j < width; j += 16) transpose(block + j * distance + i, distance, copy + i * width + j);       \
-      }                                                                                                                \
-      block = copy;                                                                                                    \
-      distance = width;                                                                                                \
-    }                                                                                                                  \
-    SPLIT(block, distance, NEXT);                                                                                      \
+#define FOR_EACH_BLOCK(SPLIT, X, STRIDE, TRANSPOSED, ROWS, COLUMNS, NEXT)                                         \
+  {                                                                                                               \
+    float copy[width * width];                                                                                    \
+    const long rows_here = (ROWS) < width ? (ROWS) : width, columns_here = (COLUMNS) < width ? (COLUMNS) : width; \
+    const float *block = X;                                                                                       \
+    long distance = STRIDE;                                                                                       \
+    if (rows_here < width || columns_here < width) {                                                              \
+      memset(copy, 0, sizeof copy);                                                                               \
+      for (long i = 0; i < rows_here; i++) {                                                                      \
+        if (TRANSPOSED) {                                                                                         \
+          for (long j = 0; j < columns_here; j++) copy[i * width + j] = block[j * distance + i];                  \
+        } else {                                                                                                  \
+          memcpy(copy + i * width, block + i * distance, columns_here * sizeof(float));                           \
+        }                                                                                                         \
+      }                                                                                                           \
+      block = copy;                                                                                               \
+      distance = width;                                                                                           \
+    } else if (TRANSPOSED) {                                                                                      \
+      for (int i = 0; i < width; i += 16) {                                                                       \
+        for (int j = 0; j < width; j += 16) transpose(block + j * distance + i, distance, copy + i * width + j);  \
+      }                                                                                                           \
+      block = copy;                                                                                               \
+      distance = width;                                                                                           \
+    }                                                                                                             \
+    SPLIT(block, distance, NEXT);                                                                                 \
   }
 
 FOR_EVERY_CPU void flower_thirds_of_rows(
@@ -189,11 +189,11 @@ FOR_EVERY_CPU static void multiply_square(
   }
 }
 
-#define EMULATED(A, B)                                                                                            \
-  for (int i = 0; i < 2; i++) {                                                                                   \
-    for (int j = 0; j < 2; j++) {                                                                                 \
-      multiply_square(SQUARE_OF(a, A, i), SQUARE_OF(b, B, j), sums + i * 16 * width + j * 16);                        \
-    }                                                                                                             \
+#define EMULATED(A, B)                                                                         \
+  for (int i = 0; i < 2; i++) {                                                                \
+    for (int j = 0; j < 2; j++) {                                                              \
+      multiply_square(SQUARE_OF(a, A, i), SQUARE_OF(b, B, j), sums + i * 16 * width + j * 16); \
+    }                                                                                          \
   }
 
 void flower_thirds_emulated(FLOWER_THIRDS_PARAMETERS) {
@@ -239,28 +239,28 @@ AMX void flower_amx_end(void) { _tile_release(); }
 
 // Registers 0 to 3 are the sums, 4 and 5 two squares of rows, 6 and 7 two of columns; a second square that has no rows or
 // columns to give is left out.
-#define LOAD_A(A)                                 \
-  _tile_loadd(4, SQUARE_OF(a, A, 0), 64);           \
+#define LOAD_A(A)                         \
+  _tile_loadd(4, SQUARE_OF(a, A, 0), 64); \
   if (LOWER) _tile_loadd(5, SQUARE_OF(a, A, 1), 64);
-#define LOAD_B(B)                                 \
-  _tile_loadd(6, SQUARE_OF(b, B, 0), 64);           \
+#define LOAD_B(B)                         \
+  _tile_loadd(6, SQUARE_OF(b, B, 0), 64); \
   if (RIGHT) _tile_loadd(7, SQUARE_OF(b, B, 1), 64);
-#define MULTIPLY                                  \
-  _tile_dpbf16ps(0, 4, 6);                        \
-  if (RIGHT) _tile_dpbf16ps(1, 4, 7);             \
-  if (LOWER) _tile_dpbf16ps(2, 5, 6);             \
+#define MULTIPLY                      \
+  _tile_dpbf16ps(0, 4, 6);            \
+  if (RIGHT) _tile_dpbf16ps(1, 4, 7); \
+  if (LOWER) _tile_dpbf16ps(2, 5, 6); \
   if (LOWER && RIGHT) _tile_dpbf16ps(3, 5, 7);
 
 // The products of FOR_EACH_PRODUCT in its order.
-#define BLOCKS                                                                                                    \
-  for (long block = 0; block < blocks; block++, a += flower_thirds_block, b += flower_thirds_block) {             \
-    for (long row = rows * block / blocks; row < rows * (block + 1) / blocks; row++) {                            \
-      __builtin_prefetch(c + row * c_stride, 1);                                                                  \
-      __builtin_prefetch(c + row * c_stride + columns / 2, 1);                                                    \
-      __builtin_prefetch(c + row * c_stride + columns - 1, 1);                                                    \
-    }                                                                                                             \
-    LOAD_A(2) LOAD_B(0) MULTIPLY LOAD_A(1) MULTIPLY LOAD_B(1) MULTIPLY                                            \
-    LOAD_A(0) MULTIPLY LOAD_B(0) MULTIPLY LOAD_B(2) MULTIPLY                                                      \
+#define BLOCKS                                                                                        \
+  for (long block = 0; block < blocks; block++, a += flower_thirds_block, b += flower_thirds_block) { \
+    for (long row = rows * block / blocks; row < rows * (block + 1) / blocks; row++) {                \
+      __builtin_prefetch(c + row * c_stride, 1);                                                      \
+      __builtin_prefetch(c + row * c_stride + columns / 2, 1);                                        \
+      __builtin_prefetch(c + row * c_stride + columns - 1, 1);                                        \
+    }                                                                                                 \
+    LOAD_A(2) LOAD_B(0) MULTIPLY LOAD_A(1) MULTIPLY LOAD_B(1) MULTIPLY                                \
+    LOAD_A(0) MULTIPLY LOAD_B(0) MULTIPLY LOAD_B(2) MULTIPLY                                          \
   }
 
 AMX void flower_thirds_amx(FLOWER_THIRDS_PARAMETERS) {

@@ -92,7 +92,8 @@ public struct BenchmarkResult: CustomStringConvertible {
         "examples": JSON(s.examples), "prompt": JSON(s.prompt), "title": JSON(s.title),
         "trajectories": JSON(s.trajectories), "draws": JSON(s.draws.rawValue), "support": JSON(s.support.rawValue), "rows": JSON(rows),
       ],
-      "threads": JSON(Threads.count), "tiles": JSON(Tile.best.name), "arithmetic": JSON(s.arithmetic.rawValue), "openblas": JSON(OpenBLAS.configuration),
+      "threads": JSON(Threads.count), "tiles": JSON(Tile.best.name),
+      "arithmetic": JSON(s.arithmetic.rawValue), "openblas": JSON(OpenBLAS.configuration),
       "openblas_kernel": JSON(OpenBLAS.kernelName),
       "repeats": JSON(repeats),
       "phases": .object(
