@@ -31,14 +31,14 @@ import Testing
     // Epochs end inside a step.
     let visited = try (0..<15).flatMap { try Self.step(&stream, $0) }
     #expect(visited.map(\.index) == (0..<15).flatMap { _ in 0..<Self.batch })
-    let all = Set(catalogue.dataset.train.map(\.history))
-    var orders: Set<[[Int32]]> = []
-    for epoch in 0..<4 {
-      let histories = visited[epoch * Self.examples..<(epoch + 1) * Self.examples].map(\.history)
-      #expect(histories.count == all.count && Set(histories) == all)
-      orders.insert(histories)
+    var visits: [[Int32]: Int] = Dictionary(uniqueKeysWithValues: catalogue.dataset.train.map { ($0.history, 0) })
+    for step in visited.chunks(of: Self.batch) {
+      for example in step { visits[example.history, default: 0] += 1 }
+      #expect(visits.count == Self.examples && visits.values.max()! - visits.values.min()! <= 1)
     }
-    #expect(orders.count == 4, "every epoch has an order of its own")
+    #expect(visits.values.allSatisfy { $0 == 4 })
+    let orders = (0..<4).map { visited[$0 * Self.examples..<($0 + 1) * Self.examples].map(\.history) }
+    #expect(Set(orders).count == 4, "every epoch has an order of its own")
     for example in visited {
       let interaction = catalogue.dataset.train.first { $0.history == example.history }
       #expect(example.item == interaction?.item)
@@ -61,6 +61,36 @@ import Testing
         #expect(parts.map(\.count) == [2, 1])
         #expect(parts.flatMap { $0 }.map(\.history) == Array(steps[step][grain * 3..<grain * 3 + 3]))
       }
+    }
+  }
+
+  /// Long and short prompts are dealt so that no grain has much more to do than another.
+  @Test func grainsHaveAboutTheSameTokens() throws {
+    let catalogue = try Catalogue(
+      dataset: .generated(titles: 40, examples: 400, seed: 3), tokenizer: .bytes, prompt: Recipe.Prompt(), terminator: "\n",
+      reward: Recipe.Reward())
+    var recipe = Self.recipe()
+    (recipe.globalBatch, recipe.grains) = (64, 8)
+    var stream = ExampleStream(catalogue, recipe)
+    for step in 0..<10 {
+      let tokens = try (0..<8).map { grain in
+        try stream.microBatches(step: step, grain: grain)[0].reduce(0) { total, example in
+          let leaf = Int(catalogue.tree.leafOfItem[Int(example.item!)])
+          return total + example.prompt.count + catalogue.tree.path(toLeaf: leaf).count
+        }
+      }
+      let mean = Double(tokens.reduce(0, +)) / 8
+      #expect(Double(tokens.max()!) < 1.05 * mean && Double(tokens.min()!) > 0.95 * mean, "\(tokens)")
+    }
+  }
+
+  /// The targets that other examples draw from stand where the examples do.
+  @Test func targetsAreThoseOfTheExamplesInTheirOrder() throws {
+    let catalogue = try Self.catalogue()
+    var stream = ExampleStream(catalogue, Self.recipe())
+    for step in [0, 3, 4] {
+      let items = try Self.step(&stream, step).map { catalogue.tree.leafOfItem[Int($0.item!)] }
+      #expect(stream.targets(step: step) == items.map { Int($0) })
     }
   }
 

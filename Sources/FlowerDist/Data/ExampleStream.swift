@@ -20,21 +20,32 @@ public struct Example: Sendable {
 /// The order of the training examples: a permutation per epoch keyed by (seed, epoch), walked by one global cursor; of
 /// single examples, or of trunks with their examples in order.
 ///
-/// A step's batch depends on seed and step only, so any rank can name its share and a resumed run goes on where it was.
+/// A step's batch depends on seed and step only, so any rank can name its share and a resumed run goes on where it was. Single
+/// examples are dealt to the grains by ``GrainBalance``; the trunks of a batch stay in their order.
 public struct ExampleStream {
   let catalogue: Catalogue
   let recipe: Recipe.Training
   /// Where the prompts are, if they are computed already.
   var prompts: PromptTable?
   private let trunks: UserTrunks?
+  /// Tokens of each item's title.
+  private let titleTokens: [Int]
   private var epoch = -1
-  /// Of this epoch: rows of the training split, and the trunks that they are of.
-  private var order: [Int32] = []
-  private var trunkOfPosition: [Int32] = []
+  private var order: [Place] = []
+  private var step = -1
+  private var batch: [Place] = []
+
+  /// An example in the order of an epoch: its row in the training split, and the trunk that it is of.
+  private struct Place {
+    var row: Int
+    var trunk: Int32?
+  }
 
   public init(_ catalogue: Catalogue, _ recipe: Recipe.Training) {
     self.catalogue = catalogue
     self.recipe = recipe
+    let tree = catalogue.tree
+    titleTokens = tree.leafOfItem.map { $0 < 0 ? 0 : Int(tree.depth[Int(tree.leafNode[Int($0)])]) }
     trunks =
       recipe.batching == .user ? UserTrunks(catalogue.dataset.train, longest: recipe.userTargets) : nil
   }
@@ -58,14 +69,12 @@ public struct ExampleStream {
         index: index, history: [], item: nil, prompt: try catalogue.prompt(history: []).tokens,
         place: ExamplePlace(.train, row: 0))
     }
-    let position = position(step: step, index: index)
-    let row = Int(order[position])
-    let interaction = train[row]
-    let trunk = trunks.map { _ in trunkOfPosition[position] }
+    let place = places(step)[index]
+    let interaction = train[place.row]
     return Example(
       index: index, history: interaction.history, item: interaction.item,
-      prompt: try prompts?[row] ?? prompt(ofRow: row, trunk: trunk),
-      trunk: trunk, place: ExamplePlace(.train, row: row))
+      prompt: try prompts?[place.row] ?? prompt(ofRow: place.row, trunk: place.trunk),
+      trunk: place.trunk, place: ExamplePlace(.train, row: place.row))
   }
 
   /// The tokens that a row of the training split shows.
@@ -93,27 +102,42 @@ public struct ExampleStream {
 
   /// The leaves of the next items of the whole batch of a step, by position; needs histories.
   mutating func targets(step: Int) -> [Int] {
-    (0..<recipe.globalBatch).map { index in
-      let item = catalogue.dataset.train[Int(order[position(step: step, index: index)])].item
-      return Int(catalogue.tree.leafOfItem[Int(item)])
-    }
+    places(step).map { Int(catalogue.tree.leafOfItem[Int(catalogue.dataset.train[$0.row].item)]) }
   }
 
-  /// The place in this epoch's order of an example of a batch.
-  private mutating func position(step: Int, index: Int) -> Int {
-    let count = catalogue.dataset.train.count
-    let (wanted, position) = (step * recipe.globalBatch + index).quotientAndRemainder(dividingBy: count)
+  /// The batch of a step.
+  private mutating func places(_ step: Int) -> [Place] {
+    if step == self.step { return batch }
+    self.step = step
+    batch = (0..<recipe.globalBatch).map { place(step * recipe.globalBatch + $0) }
+    if trunks == nil {
+      batch = GrainBalance.order(work: batch.map { work($0.row) }, grains: recipe.grains).map { batch[$0] }
+    }
+    return batch
+  }
+
+  /// About how many rows an example has in a forest: the tokens of the titles that it shows, and of its target.
+  private func work(_ row: Int) -> Int {
+    let interaction = catalogue.dataset.train[row]
+    let shown = interaction.history.suffix(catalogue.template.historyLength)
+    return shown.reduce(titleTokens[Int(interaction.item)]) { $0 + titleTokens[Int($1)] }
+  }
+
+  /// Where the cursor points after `count` examples.
+  private mutating func place(_ count: Int) -> Place {
+    let rows = catalogue.dataset.train.count
+    let (wanted, position) = count.quotientAndRemainder(dividingBy: rows)
     if wanted != epoch {
       epoch = wanted
       let random = CounterRandom(seed: recipe.seed, purpose: .dataOrder, step: UInt32(wanted))
       if let trunks {
-        let shuffled = random.permutation(of: trunks.count)
-        order = shuffled.flatMap { trunks[Int($0)] }
-        trunkOfPosition = shuffled.flatMap { [Int32](repeating: $0, count: trunks[Int($0)].count) }
+        order = random.permutation(of: trunks.count).flatMap { trunk in
+          trunks[Int(trunk)].map { Place(row: Int($0), trunk: trunk) }
+        }
       } else {
-        order = random.permutation(of: count)
+        order = random.permutation(of: rows).map { Place(row: Int($0)) }
       }
     }
-    return position
+    return order[position]
   }
 }
