@@ -16,6 +16,8 @@ import Testing
     var gathered: [UInt32]
     var norm: Double
     var buffers: Int
+    /// Whether what was waited for was there.
+    var keptItsWord: Bool
   }
 
   /// Two steps on one rank: reduce, in the second while the last gradient becomes complete, let the owners double the sum into
@@ -30,6 +32,7 @@ import Testing
     let arena = FloatArena(count: count)
     var norm = 0.0
     var buffers = Set<UnsafeMutablePointer<Float>>()
+    var early: [[UInt32]] = []
     for step in 0..<2 {
       for grain in mine {
         let buffer = reducer.buffer()
@@ -48,9 +51,16 @@ import Testing
         for (index, value) in part.values.enumerated() { arena.base[start + index] = 2 * value }
       }
       reducer.finish()
-      reducer.gather(arena)
+      let arrival = reducer.gather(arena)
+      for end in [0, 1, count / 2, count] where step == 1 {
+        arrival.wait(upTo: end)
+        early.append(arena.all[..<end].map(\.bitPattern))
+      }
+      arrival.finish()
     }
-    return Outcome(gathered: arena.all.map(\.bitPattern), norm: norm, buffers: buffers.count)
+    let gathered = arena.all.map(\.bitPattern)
+    return Outcome(
+      gathered: gathered, norm: norm, buffers: buffers.count, keptItsWord: early.allSatisfy { gathered.starts(with: $0) })
   }
 
   static func expected(grains: Int) -> [Float] {
@@ -73,7 +83,7 @@ import Testing
     let outcomes = try InMemoryRanks.run(ranks) { Self.steps($0, grains: grains, bucket: 2) }
     for outcome in outcomes {
       let same = outcome.gathered == alone.gathered
-      #expect(same)
+      #expect(same && outcome.keptItsWord)
       #expect(outcome.norm == alone.norm, "the norm has the same bits")
     }
     #expect(outcomes.map(\.buffers).max() == GradientReducer.bufferCount(grains: grains, ranks: ranks))

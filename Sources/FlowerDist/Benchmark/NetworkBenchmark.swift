@@ -144,7 +144,7 @@ public struct NetworkBenchmark: CustomStringConvertible {
       for gradient in gradients { reducer.add(gradient) }
       _ = reducer.reduce()
       reducer.finish()
-      reducer.gather(weights)
+      reducer.gather(weights).finish()
       // The first one makes connections and buffers.
       if repetition > 0 { samples.add(wall: (clock.now - start).seconds) }
     }

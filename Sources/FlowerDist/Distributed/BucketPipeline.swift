@@ -74,6 +74,15 @@ final class BucketPipeline {
     }
   }
 
+  /// Returns when the buckets up to `index` went through all their rounds; they were added in ascending order.
+  func finish(through index: Int) {
+    advance()
+    while (active.first?.index ?? queue.first ?? .max) <= index {
+      communicator.wait(forAny: active.flatMap(\.receives).map(\.message))
+      advance()
+    }
+  }
+
   /// Returns when every bucket went through all its rounds and everything has left.
   func finish() {
     advance()

@@ -198,9 +198,12 @@ public final class GradientReducer {
     slots.removeAll(keepingCapacity: true)
   }
 
-  /// Spreads the blocks that each owner holds in `arena` to all ranks: the plan backwards. Where a rank receives what it also
-  /// sends on, as with other numbers of ranks than powers of two, the floats are the same.
-  public func gather(_ arena: FloatArena) {
+  /// Starts to spread the blocks that each owner holds in `arena` to all ranks: the plan backwards. Where a rank receives what
+  /// it also sends on, as with other numbers of ranks than powers of two, the floats are the same.
+  ///
+  /// A rank's next reduction, whose messages have the same tags, comes after it has waited for all floats: messages of a tag
+  /// arrive in the order in which they were sent.
+  public func gather(_ arena: FloatArena) -> WeightArrival {
     let pipeline = pipeline { [self] bucket, round in
       let transfers = rounds[bucket][roundCount - 1 - round]
       var messages = BucketPipeline.Round()
@@ -217,8 +220,7 @@ public final class GradientReducer {
       }
       return messages
     }
-    for bucket in plan.buckets.indices { pipeline.add(bucket) }
-    pipeline.finish()
+    return WeightArrival(plan, pipeline)
   }
 }
 

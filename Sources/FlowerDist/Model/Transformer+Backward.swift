@@ -119,7 +119,7 @@ extension Transformer {
   }
 
   /// Where what is trained of a layer and of those above it begins.
-  private func start(ofLayer layer: Int) -> Int { adapter?.start(ofLayer: layer) ?? layout.layers[layer].inputNorm }
+  func start(ofLayer layer: Int) -> Int { adapter?.start(ofLayer: layer) ?? layout.layers[layer].inputNorm }
 
   /// Where the gradient of the weights at `offset` goes; `nil` where they are frozen.
   func dense(_ gradient: FloatArena, _ offset: Int) -> MutableFloatPointer? {

@@ -14,6 +14,9 @@ public final class Transformer {
   /// ``weightsDigest()``, computed once: for weights that stay as they are.
   lazy var frozenDigest = weightsDigest()
 
+  /// Returns when what is trained is there up to an offset; set where new weights may still be on their way.
+  var awaitTrained: ((_ end: Int) -> Void)?
+
   let lowRank = LowRankScratch()
   /// Set while no weight changes.
   var packedWeights: PackedWeights?
@@ -77,11 +80,13 @@ public final class Transformer {
     if rows.isEmpty && queries.isEmpty { return }
     precondition(forest.rowCount <= a.rowCapacity && forest.queryCount <= a.queryCapacity)
     if let last = forest.positions[rows].max() { rotary.reserve(Int(last) + 1) }
+    awaitTrained?(start(ofLayer: 0))
     let embedding = weights.base + layout.embedding
     let x = a.input(0)
     for row in rows { (x + row * h).update(from: embedding + Int(forest.tokens[row]) * h, count: h) }
     for layer in 0..<c.layers {
       let last = layer == c.layers - 1
+      awaitTrained?(last ? trainable.list.count : start(ofLayer: layer + 1))
       forwardKeysValues(forest, a, layer, rows)
       forwardQueries(
         forest, a, layer, queries: last ? queries : rows, rows: queryRows(forest, layer),

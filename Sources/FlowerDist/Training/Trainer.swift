@@ -22,6 +22,9 @@ public final class Trainer {
   let reducer: GradientReducer
   let optimizer: AdamW
   let worker: GrainWorker
+  /// The weights of the last step, on their way to the other learners.
+  private var weightArrival: WeightArrival?
+  /// And to the samplers.
   private let weightStream: WeightStream
   private var stream: ExampleStream
   private let clock = ContinuousClock()
@@ -54,6 +57,10 @@ public final class Trainer {
     weightStream = WeightStream(communicator, roles, weights)
     stream = ExampleStream(catalogue, recipe.training)
     replay = ReplayBuffer(recipe.replay)
+    language.transformer.awaitTrained = { [weak self] end in
+      guard let self, let weightArrival else { return }
+      worker.clock.interrupt(.reduction) { weightArrival.wait(upTo: end) }
+    }
   }
 
   /// Keeps the prompts' tokens in a file, which other runs use as well. Collective.
@@ -96,7 +103,7 @@ public final class Trainer {
     skipped.count(skips: !updates)
     var isSound = true
     if updates {
-      weightStream.finish()
+      settle()
       let clip = recipe.optimizer.clipNorm
       isSound = worker.clock.measure(.optimizer) {
         optimizer.update(
@@ -106,7 +113,7 @@ public final class Trainer {
     }
     reducer.finish()
     if skipped.inARow == recipe.training.nonfiniteLimit { throw try divergence(total, norm) }
-    if updates { worker.clock.measure(.reduction) { reducer.gather(language.transformer.trainable.weights) } }
+    if updates { worker.clock.measure(.reduction) { gatherWeights() } }
     let age = written?.age
     step += 1
     written = grains.ahead
@@ -127,8 +134,20 @@ public final class Trainer {
     return line(total, norm: norm, rate: rate, age: age)
   }
 
-  /// Returns when samplers have the weights of the step, too.
-  func settle() { weightStream.finish() }
+  /// Starts to bring each rank what the others updated. Samplers get whole weights from here.
+  private func gatherWeights() {
+    let arrival = reducer.gather(language.transformer.trainable.weights)
+    if recipe.communication.overlap && roles.samplers == 0 { weightArrival = arrival } else { arrival.finish() }
+  }
+
+  /// Returns when every rank has the weights of the step and this one may change its own.
+  func settle() {
+    worker.clock.interrupt(.reduction) {
+      weightArrival?.finish()
+      weightStream.finish()
+    }
+    weightArrival = nil
+  }
 
   /// Looks for the cause of the steps that were skipped, and goes back to before the first of them.
   private func divergence(_ total: GrainTally, _ norm: Double) throws -> Divergence {
@@ -270,6 +289,7 @@ public final class Trainer {
     if communicator.size == 1 { return }
     worker.clock.interrupt(.reduction) {
       weightStream.advance()
+      weightArrival?.advance()
       if let last, recipe.communication.overlap { reducer.advance(last, completeFrom: offset) }
     }
   }
