@@ -140,6 +140,9 @@ struct Evaluate: ParsableCommand {
     if let guidance, !(0...1 ~= guidance) {
       throw ValidationError("--guidance: expected 0 to 1, found \(guidance)")
     }
+    if temperature != nil, !samples {
+      throw ValidationError("--temperature is that of sampled lists, which --no-samples leaves out")
+    }
     if let temperature, !(temperature > 0 && temperature <= 1000) {
       throw ValidationError("--temperature: expected above 0, at most 1000, found \(temperature)")
     }

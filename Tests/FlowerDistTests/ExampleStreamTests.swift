@@ -29,16 +29,16 @@ import Testing
     let catalogue = try Self.catalogue()
     var stream = ExampleStream(catalogue, Self.recipe())
     // Epochs end inside a step.
-    let visited = try (0..<15).flatMap { try Self.step(&stream, $0) }
+    let visited = try (0..<15).flatMap { step in try Self.step(&stream, step).sorted { $0.index < $1.index } }
     #expect(visited.map(\.index) == (0..<15).flatMap { _ in 0..<Self.batch })
-    var visits: [[Int32]: Int] = Dictionary(uniqueKeysWithValues: catalogue.dataset.train.map { ($0.history, 0) })
-    for step in visited.chunks(of: Self.batch) {
-      for example in step { visits[example.history, default: 0] += 1 }
-      #expect(visits.count == Self.examples && visits.values.max()! - visits.values.min()! <= 1)
+    let all = Set(catalogue.dataset.train.map(\.history))
+    var orders: Set<[[Int32]]> = []
+    for epoch in 0..<4 {
+      let histories = visited[epoch * Self.examples..<(epoch + 1) * Self.examples].map(\.history)
+      #expect(histories.count == all.count && Set(histories) == all)
+      orders.insert(histories)
     }
-    #expect(visits.values.allSatisfy { $0 == 4 })
-    let orders = (0..<4).map { visited[$0 * Self.examples..<($0 + 1) * Self.examples].map(\.history) }
-    #expect(Set(orders).count == 4, "every epoch has an order of its own")
+    #expect(orders.count == 4, "every epoch has an order of its own")
     for example in visited {
       let interaction = catalogue.dataset.train.first { $0.history == example.history }
       #expect(example.item == interaction?.item)
@@ -62,6 +62,15 @@ import Testing
         #expect(parts.flatMap { $0 }.map(\.history) == Array(steps[step][grain * 3..<grain * 3 + 3]))
       }
     }
+    // Grains decide who computes an example, not which it is.
+    var recipe = Self.recipe()
+    recipe.grains = 2
+    var halves = ExampleStream(catalogue, recipe)
+    for step in 0..<12 {
+      let examples = try (0..<2).flatMap { try halves.microBatches(step: step, grain: $0)[0] }
+      let histories = try Self.step(&inOrder, step).sorted { $0.index < $1.index }.map(\.history)
+      #expect(examples.sorted { $0.index < $1.index }.map(\.history) == histories)
+    }
   }
 
   /// Long and short prompts are dealt so that no grain has much more to do than another.
@@ -84,13 +93,15 @@ import Testing
     }
   }
 
-  /// The targets that other examples draw from stand where the examples do.
-  @Test func targetsAreThoseOfTheExamplesInTheirOrder() throws {
+  /// Targets are by position in the batch, whatever grain has the example.
+  @Test func targetsAndPositionsAreThoseOfTheExamples() throws {
     let catalogue = try Self.catalogue()
     var stream = ExampleStream(catalogue, Self.recipe())
     for step in [0, 3, 4] {
-      let items = try Self.step(&stream, step).map { catalogue.tree.leafOfItem[Int($0.item!)] }
-      #expect(stream.targets(step: step) == items.map { Int($0) })
+      let examples = try Self.step(&stream, step)
+      let targets = stream.targets(step: step)
+      #expect(examples.allSatisfy { targets[$0.index] == Int(catalogue.tree.leafOfItem[Int($0.item!)]) })
+      #expect(stream.positions(step: step) == examples.map(\.index))
     }
   }
 

@@ -20,8 +20,8 @@ import Testing
     var keptItsWord: Bool
   }
 
-  /// Two steps on one rank: reduce, in the second while the last gradient becomes complete, let the owners double the sum into
-  /// an arena, gather.
+  /// Three steps on one rank: reduce, from the second on while the last gradient becomes complete, let the owners double the sum
+  /// into an arena, gather. What the second sends need not have left when the third is reduced.
   static func steps(
     _ communicator: any Communicator, grains: Int, bucket: Int,
     compression: Recipe.Communication.Compression = .none
@@ -33,30 +33,36 @@ import Testing
     var norm = 0.0
     var buffers = Set<UnsafeMutablePointer<Float>>()
     var early: [[UInt32]] = []
-    for step in 0..<2 {
+    var arrival: WeightArrival?
+    for step in 0..<3 {
       for grain in mine {
         let buffer = reducer.buffer()
         buffers.insert(buffer.base)
         // A buffer is zero when it is handed out.
         for index in (0..<count).reversed() {
           buffer.base[index] += gradient(grain, index)
-          if step == 1, grain == mine.last, index.isMultiple(of: 3001) { reducer.advance(buffer, completeFrom: index) }
+          if step > 0, grain == mine.last, index.isMultiple(of: 3001) { reducer.advance(buffer, completeFrom: index) }
         }
         reducer.add(buffer)
       }
       let reduced = reducer.reduce()
       norm = reduced.norm(communicator)
+      arrival?.finish()
+      arena.all.update(repeating: .nan)
       for part in reduced.parts {
         let start = reducer.plan.floats(part.blocks).lowerBound
         for (index, value) in part.values.enumerated() { arena.base[start + index] = 2 * value }
       }
       reducer.finish()
-      let arrival = reducer.gather(arena)
-      for end in [0, 1, count / 2, count] where step == 1 {
-        arrival.wait(upTo: end)
-        early.append(arena.all[..<end].map(\.bitPattern))
+      arrival = reducer.gather(arena)
+      if step == 1 {
+        for end in [0, 1, count / 2, count] {
+          arrival?.wait(upTo: end)
+          early.append(arena.all[..<end].map(\.bitPattern))
+        }
+      } else {
+        arrival?.finish()
       }
-      arrival.finish()
     }
     let gathered = arena.all.map(\.bitPattern)
     return Outcome(

@@ -170,7 +170,7 @@ import Testing
     let (c, title, nodes) = (start.transformer.configuration, start.longestTitle, start.catalogue.tree.nodeCount)
     let policy = MemoryPlan(
       c, trained: 1, grains: 1, ranks: 1, rows: 4 * (start.longestPrompt + 2 * title), queries: 4 * (1 + 2 * title),
-      vocabulary: true)
+      vocabulary: true, .fma)
     let root = Head.optionBytes(c, readouts: 4, options: Int(start.catalogue.tree.optionCount[0]))
     let reference = Activations.bytes(c, rows: start.longestPrompt + nodes, queries: 1 + nodes, keeping: .nothing)
     #expect(MemoryPlan(start, ranks: 1).activations == policy.activations + root + reference)

@@ -60,6 +60,18 @@ import Testing
     }
   }
 
+  /// Grains take the trunks as they come: dealt singly, their examples would share nothing.
+  @Test func grainsDoNotTakeTrunksApart() throws {
+    let (whole, catalogue) = try stream(targets: 4)
+    var recipe = whole.recipe
+    (recipe.globalBatch, recipe.grains) = (64, 4)
+    var stream = ExampleStream(catalogue, recipe)
+    let examples = try (0..<4).flatMap { try stream.microBatches(step: 0, grain: $0)[0] }
+    #expect(examples.map(\.index) == Array(0..<64))
+    let neighbours = zip(examples, examples.dropFirst()).count { $0.trunk == $1.trunk }
+    #expect(neighbours > 32)
+  }
+
   @Test func promptsShareTheRowsThatTheyHaveInCommon() throws {
     let (_, tree) = try CatalogueTreeTests.random(1)
     var titles = TitleForest(tree)

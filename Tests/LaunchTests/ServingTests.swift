@@ -34,6 +34,8 @@ extension LaunchTests {
       #expect(try await evaluation(ranks: 1, "--no-exclude-history") != asTheRecipeSays)
       let fewer = try await succeed(workspace, ranks: 0, "evaluate", "--model", run, "--no-samples")
       #expect(fewer.contains("top-K lists of 20") && !fewer.contains("sampled lists"))
+      let tempered = try await workspace.run(ranks: 0, ["evaluate", "--model", run, "--no-samples", "--temperature", "2"])
+      #expect(tempered.codes == [2] && tempered.errors.contains("which --no-samples leaves out"), "\(tempered.errors)")
       let audit = try await succeed(workspace, "audit", "--model", run, "--examples", "9")
       #expect(audit.contains("most over-served"))
       let inspection = try await succeed(workspace, ranks: 0, "inspect", run)

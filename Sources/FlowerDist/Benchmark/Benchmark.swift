@@ -60,7 +60,8 @@ public final class Benchmark {
     let memory = BenchmarkResult.Memory(
       estimate: MemoryPlan(
         shape.configuration, frozen: language.transformer.frozenCount, trained: reducer.plan.count, grains: 1, ranks: 1,
-        rows: titles.forest.rowCount, queries: titles.forest.queryCount, vocabulary: shape.support == .vocabulary),
+        rows: titles.forest.rowCount, queries: titles.forest.queryCount, vocabulary: shape.support == .vocabulary,
+        language.transformer.arithmetic),
       peak: ResidentMemory.peak, growth: ResidentMemory.now.flatMap { now in before.map { now - $0 } })
     return BenchmarkResult(
       shape: shape, parameters: language.transformer.layout.count, repeats: repeats, rows: titles.forest.rowCount,

@@ -1,6 +1,6 @@
 /// One example of a batch: a prompt, what followed it, and the counter of its random numbers.
 public struct Example: Sendable {
-  /// Position in the global batch.
+  /// Position in the global batch, as the cursor walks it.
   public var index: Int
   /// Item ids, oldest first; empty without histories.
   public var history: [Int32]
@@ -31,12 +31,15 @@ public struct ExampleStream {
   /// Tokens of each item's title.
   private let titleTokens: [Int]
   private var epoch = -1
-  private var order: [Place] = []
-  private var step = -1
-  private var batch: [Place] = []
+  /// Of this epoch: rows of the training split, and the trunks that they are of.
+  private var order: [Int32] = []
+  private var trunkOfPosition: [Int32] = []
+  /// The last step that was asked for, and its batch in the order of the grains.
+  private var batch: (step: Int, places: [Place]) = (-1, [])
 
-  /// An example in the order of an epoch: its row in the training split, and the trunk that it is of.
+  /// An example of a batch: its position there, its row in the training split, and the trunk that it is of.
   private struct Place {
+    var index: Int
     var row: Int
     var trunk: Int32?
   }
@@ -58,21 +61,20 @@ public struct ExampleStream {
   /// The micro-batches of a grain at `step` (from 0), in order.
   public mutating func microBatches(step: Int, grain: Int) throws -> [[Example]] {
     let size = recipe.globalBatch / recipe.grains
-    let examples = try (grain * size..<(grain + 1) * size).map { try example(step: step, index: $0) }
+    let examples = try places(step)[grain * size..<(grain + 1) * size].map { try example($0) }
     return examples.chunks(of: recipe.microBatch == 0 ? size : recipe.microBatch).map { Array($0) }
   }
 
-  private mutating func example(step: Int, index: Int) throws -> Example {
+  private func example(_ place: Place) throws -> Example {
     let train = catalogue.dataset.train
     if train.isEmpty {
       return Example(
-        index: index, history: [], item: nil, prompt: try catalogue.prompt(history: []).tokens,
+        index: place.index, history: [], item: nil, prompt: try catalogue.prompt(history: []).tokens,
         place: ExamplePlace(.train, row: 0))
     }
-    let place = places(step)[index]
     let interaction = train[place.row]
     return Example(
-      index: index, history: interaction.history, item: interaction.item,
+      index: place.index, history: interaction.history, item: interaction.item,
       prompt: try prompts?[place.row] ?? prompt(ofRow: place.row, trunk: place.trunk),
       trunk: place.trunk, place: ExamplePlace(.train, row: place.row))
   }
@@ -100,44 +102,52 @@ public struct ExampleStream {
     return train[Int(rows.first!)].history.suffix(before) + rows.prefix { $0 != row }.map { train[Int($0)].item }
   }
 
+  /// The positions of a step's examples in the order of the grains.
+  mutating func positions(step: Int) -> [Int] { places(step).map(\.index) }
+
   /// The leaves of the next items of the whole batch of a step, by position; needs histories.
   mutating func targets(step: Int) -> [Int] {
-    places(step).map { Int(catalogue.tree.leafOfItem[Int(catalogue.dataset.train[$0.row].item)]) }
-  }
-
-  /// The batch of a step.
-  private mutating func places(_ step: Int) -> [Place] {
-    if step == self.step { return batch }
-    self.step = step
-    batch = (0..<recipe.globalBatch).map { place(step * recipe.globalBatch + $0) }
-    if trunks == nil {
-      batch = GrainBalance.order(work: batch.map { work($0.row) }, grains: recipe.grains).map { batch[$0] }
+    var leaves = [Int](repeating: 0, count: recipe.globalBatch)
+    for place in places(step) {
+      leaves[place.index] = Int(catalogue.tree.leafOfItem[Int(catalogue.dataset.train[place.row].item)])
     }
-    return batch
+    return leaves
   }
 
-  /// About how many rows an example has in a forest: the tokens of the titles that it shows, and of its target.
+  /// The batch of a step in the order of the grains.
+  private mutating func places(_ step: Int) -> [Place] {
+    if step == batch.step { return batch.places }
+    var places = (0..<recipe.globalBatch).map { place(step: step, index: $0) }
+    if trunks == nil, !catalogue.dataset.train.isEmpty {
+      places = GrainBalance.order(work: places.map { work($0.row) }, grains: recipe.grains).map { places[$0] }
+    }
+    batch = (step, places)
+    return places
+  }
+
+  /// About how many rows an example has in a forest: the tokens of the titles that it shows, and of its target. Not exactly, as
+  /// prompts that are computed already would tell: whether they are must not decide.
   private func work(_ row: Int) -> Int {
     let interaction = catalogue.dataset.train[row]
     let shown = interaction.history.suffix(catalogue.template.historyLength)
     return shown.reduce(titleTokens[Int(interaction.item)]) { $0 + titleTokens[Int($1)] }
   }
 
-  /// Where the cursor points after `count` examples.
-  private mutating func place(_ count: Int) -> Place {
-    let rows = catalogue.dataset.train.count
-    let (wanted, position) = count.quotientAndRemainder(dividingBy: rows)
+  private mutating func place(step: Int, index: Int) -> Place {
+    let count = catalogue.dataset.train.count
+    if count == 0 { return Place(index: index, row: 0) }
+    let (wanted, position) = (step * recipe.globalBatch + index).quotientAndRemainder(dividingBy: count)
     if wanted != epoch {
       epoch = wanted
       let random = CounterRandom(seed: recipe.seed, purpose: .dataOrder, step: UInt32(wanted))
       if let trunks {
-        order = random.permutation(of: trunks.count).flatMap { trunk in
-          trunks[Int(trunk)].map { Place(row: Int($0), trunk: trunk) }
-        }
+        let shuffled = random.permutation(of: trunks.count)
+        order = shuffled.flatMap { trunks[Int($0)] }
+        trunkOfPosition = shuffled.flatMap { [Int32](repeating: $0, count: trunks[Int($0)].count) }
       } else {
-        order = random.permutation(of: rows).map { Place(row: Int($0)) }
+        order = random.permutation(of: count)
       }
     }
-    return order[position]
+    return Place(index: index, row: Int(order[position]), trunk: trunks.map { _ in trunkOfPosition[position] })
   }
 }

@@ -74,7 +74,8 @@ final class BucketPipeline {
     }
   }
 
-  /// Returns when the buckets up to `index` went through all their rounds; they were added in ascending order.
+  /// Returns when the buckets up to `index` went through all their rounds; for buckets that are added in
+  /// ascending order.
   func finish(through index: Int) {
     advance()
     while (active.first?.index ?? queue.first ?? .max) <= index {

@@ -88,6 +88,8 @@ public final class Transformer {
       let last = layer == c.layers - 1
       awaitTrained?(last ? trainable.list.count : start(ofLayer: layer + 1))
       forwardKeysValues(forest, a, layer, rows)
+      // Lets messages move.
+      awaitTrained?(0)
       forwardQueries(
         forest, a, layer, queries: last ? queries : rows, rows: queryRows(forest, layer),
         out: last ? a.final.base : a.input(layer + 1))

@@ -35,9 +35,11 @@ struct MemoryPlan: CustomStringConvertible {
   ///   - vocabulary: whether distributions over the whole vocabulary are read.
   ///   - frozen, trained: floats that stay as they are, and that training moves.
   ///   - keeping: what stays of every layer for the backward pass.
+  ///   - arithmetic: of its products.
   init(
     _ c: ModelConfiguration, frozen: Int = 0, sharesFrozen: Bool = false, trained: Int, grains: Int, ranks: Int,
-    rows: Int, queries: Int, vocabulary: Bool, keeping: Activations.Keeping = .everything
+    rows: Int, queries: Int, vocabulary: Bool, keeping: Activations.Keeping = .everything,
+    _ arithmetic: Arithmetic
   ) {
     let plan = ReductionPlan(count: trained, grains: grains, ranks: ranks)
     weights = 4 * trained
@@ -52,6 +54,7 @@ struct MemoryPlan: CustomStringConvertible {
     activations =
       Activations.bytes(c, rows: rows, queries: queries, keeping: keeping) + Transformer.backwardBytes(c, rows: rows)
       + (vocabulary ? Head.vocabularyBytes(c, readouts: queries) : 0)
+      + (arithmetic == .bf16x6 ? Threads.count * ThirdsProduct.scratchBytes : 0)
   }
 
   init(_ setup: RunSetup, ranks: Int) {
@@ -67,12 +70,11 @@ struct MemoryPlan: CustomStringConvertible {
       rows: examples * (setup.longestPrompt + titles * setup.longestTitle),
       queries: examples * (1 + titles * setup.longestTitle),
       vocabulary: recipe.objective.support == .vocabulary || recipe.objective.sftSupport == .vocabulary,
-      keeping: recipe.training.activationCheckpointing ? .inputs : .everything)
+      keeping: recipe.training.activationCheckpointing ? .inputs : .everything, recipe.training.arithmetic)
     if recipe.checkpoint.background { snapshot = weights + optimizer }
     if recipe.validation.every > 0 || recipe.trajectories.samplers > 0 {
       packed = 4 * min(PackedWeights.limit, setup.transformer.packedFloats)
     }
-    if recipe.training.arithmetic == .bf16x6 { activations += Threads.count * ThirdsProduct.scratchBytes }
     // What every prompt reads at the root, which all titles leave.
     activations += Head.optionBytes(
       setup.transformer.configuration, readouts: examples, options: Int(setup.catalogue.tree.optionCount[0]))

@@ -140,7 +140,7 @@ public final class Trainer {
     if recipe.communication.overlap && roles.samplers == 0 { weightArrival = arrival } else { arrival.finish() }
   }
 
-  /// Returns when every rank has the weights of the step and this one may change its own.
+  /// Returns when this rank has the weights of the step, has sent what others get from it, and may change its own.
   func settle() {
     worker.clock.interrupt(.reduction) {
       weightArrival?.finish()
@@ -225,6 +225,7 @@ public final class Trainer {
         )
       }
     }
+    advance(nil, completeFrom: 0)
     let leaves = titles(for: batchesAhead, step + 1)
     for (grain, batches) in zip(mine, batches) {
       let gradient = reducer.buffer()
@@ -268,14 +269,19 @@ public final class Trainer {
   }
 
   /// What all samplers wrote by the weights of this step; they hold neighbouring grains, so the order of ranks is that of
-  /// examples.
+  /// grains.
   private func gather(_ leaves: [Int32], _ step: Int) -> WrittenTitles {
     let bytes = communicator.gather(leaves.withUnsafeBytes { Array($0) }).flatMap { $0 }
-    return WrittenTitles(
-      step: step, weightsStep: self.step,
-      leaves: bytes.withUnsafeBytes { buffer in
-        stride(from: 0, to: buffer.count, by: 4).map { buffer.loadUnaligned(fromByteOffset: $0, as: Int32.self) }
-      })
+    let count = recipe.trajectories.count
+    var written = [Int32](repeating: 0, count: recipe.training.globalBatch * count)
+    bytes.withUnsafeBytes { bytes in
+      for (place, position) in stream.positions(step: step).enumerated() {
+        for k in 0..<count {
+          written[position * count + k] = bytes.loadUnaligned(fromByteOffset: 4 * (place * count + k), as: Int32.self)
+        }
+      }
+    }
+    return WrittenTitles(step: step, weightsStep: self.step, leaves: written)
   }
 
   /// The titles of the first step, which nobody could write ahead.

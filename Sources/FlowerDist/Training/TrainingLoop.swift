@@ -80,7 +80,7 @@ public final class TrainingLoop {
       note: { progress?.note($0) })
     let problem = try trainer.cachePrompts()
     if StopSignal.isRequested(communicator) {
-      throw FlowerError(.interrupted, "stopped by a signal before the first step; nothing was written")
+      throw FlowerError(.interrupted, "stopped by a signal before the first step; no run was made or changed")
     }
     let environment = Environment(communicator, catalogue: made.catalogue, recipe.training.arithmetic)
     run = try communicator.together {
