@@ -21,7 +21,7 @@ import Testing
   }
 
   /// Three steps on one rank: reduce, from the second on while the last gradient becomes complete, let the owners double the sum
-  /// into an arena, gather. What the second sends need not have left when the third is reduced.
+  /// into an arena, gather. The second's gather is not finished before the third is reduced.
   static func steps(
     _ communicator: any Communicator, grains: Int, bucket: Int,
     compression: Recipe.Communication.Compression = .none

@@ -20,7 +20,7 @@ import Testing
     #expect(order.chunks(of: size).allSatisfy { $0.elementsEqual($0.sorted()) })
   }
 
-  /// Also where a grain is a single example, and no step's rank zero has more than another's.
+  /// Also where a grain is a single example, and rank zero has no more than others on average.
   @Test(arguments: [1, 2, 4, 8]) func ranksHaveNearlyEqualWork(size: Int) {
     let grains = 64
     for ranks in [2, 4, 8] {
@@ -42,7 +42,7 @@ import Testing
     #expect(GrainBalance.order(work: [5, 5, 5, 5, 5, 5], grains: 2) == [0, 2, 4, 1, 3, 5])
     #expect(GrainBalance.order(work: [1, 9, 8, 2], grains: 2) == [0, 1, 2, 3])
     #expect(GrainBalance.order(work: [9, 8, 2, 1], grains: 2) == [0, 3, 1, 2])
-    // 8 and 4 + 3 in halves, and each in quarters.
+    // 8 + 1 and 4 + 3 in halves, and each in quarters.
     #expect(GrainBalance.order(work: [3, 8, 1, 4], grains: 4) == [1, 2, 3, 0])
   }
 }

@@ -91,7 +91,7 @@ extension LaunchTests {
       #expect(plan.output.contains("reference") && plan.output.contains("MB of weights, once per host"))
     }
 
-    /// A model of several buckets, whose gradients are on their way while others are computed, or afterwards.
+    /// A model of several buckets, whose gradients and new weights are on their way while others are computed, or afterwards.
     @Test func overlapChangesNothing() async throws {
       let workspace = try Workspace()
       let model = [

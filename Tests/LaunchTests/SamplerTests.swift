@@ -7,12 +7,18 @@ extension LaunchTests {
   @Suite struct Samplers {
     private static let onPolicy = ["trajectories.source=policy 0.7, weight rest", "training.steps=20", "checkpoint.every=5"]
 
-    @Test func howManyThereAreChangesNothing() async throws {
+    /// Users whose titles differ, dealt to the grains by their work.
+    private static let histories = [
+      "data.generated_examples=200", "prompt.template=\"{history}:\"", "prompt.history_length=3",
+    ]
+
+    @Test(arguments: [[], histories]) func howManyThereAreChangesNothing(data: [String]) async throws {
       let workspace = try Workspace()
-      try await workspace.succeed(ranks: 2, name: "synchronous", Self.onPolicy)
+      let onPolicy = Self.onPolicy + data
+      try await workspace.succeed(ranks: 2, name: "synchronous", onPolicy)
       for (ranks, samplers) in [(2, 1), (3, 1), (3, 2), (4, 2)] {
         try await workspace.succeed(
-          ranks: ranks, name: "\(ranks)-\(samplers)", Self.onPolicy, more: ["--samplers", String(samplers)])
+          ranks: ranks, name: "\(ranks)-\(samplers)", onPolicy, more: ["--samplers", String(samplers)])
       }
       let expected = try workspace.weights("2-1", step: 20)
       for name in ["3-1", "3-2", "4-2"] { #expect(try workspace.weights(name, step: 20) == expected, "\(name)") }
@@ -28,19 +34,20 @@ extension LaunchTests {
     /// The titles of the coming step are in the checkpoint, like the optimizer's state of whoever learns then.
     @Test func goesOnAsIfNeverInterrupted() async throws {
       let workspace = try Workspace()
-      try await workspace.succeed(ranks: 2, name: "whole", Self.onPolicy, more: ["--samplers", "1"])
+      let onPolicy = Self.onPolicy + Self.histories
+      try await workspace.succeed(ranks: 2, name: "whole", onPolicy, more: ["--samplers", "1"])
       var (earlier, step) = ("whole", 5)
       for (ranks, samplers) in [(4, 1), (3, 2)] {
         let name = "\(ranks)-\(samplers)"
         try await workspace.succeed(
-          ranks: ranks, name: name, Self.onPolicy,
+          ranks: ranks, name: name, onPolicy,
           more: ["--samplers", String(samplers), "--resume", workspace.checkpoint(step, of: earlier)])
         (earlier, step) = (name, step + 5)
         #expect(try workspace.weights(name, step: 20) == workspace.weights("whole", step: 20))
       }
       // Older titles are not those of the step, so this is another run.
       let refused = try await workspace.train(
-        name: "refused", Self.onPolicy, more: ["--resume", workspace.checkpoint(5, of: "whole")])
+        name: "refused", onPolicy, more: ["--resume", workspace.checkpoint(5, of: "whole")])
       #expect(refused.codes == [3, 3] && refused.errors.contains("trajectories.samplers"), "\(refused.errors)")
       let path = workspace.checkpoint(5, of: "whole") + "/\(WrittenTitlesFile.name)"
       for damage in [#"{"step":5,"weights_step":4,"leaves":[1]}"#, #"{"step":4,"weights_step":4,"leaves":[]}"#] {

@@ -258,8 +258,8 @@ public struct Recipe: Equatable, Sendable {
     /// How gradients travel: as they are, or rounded to bfloat16, half as many bytes. Rounded ones give other bits on other
     /// numbers of ranks.
     public enum Compression: String, CaseIterable, Sendable { case none, bf16 }
-    /// Add gradients over the ranks while those of earlier layers are still computed, and bring new weights to them while the
-    /// next step's first layers are.
+    /// Add gradients over the ranks while those of earlier layers are still computed and, without samplers, bring new weights
+    /// to them while the first layers of the next step are computed.
     public var overlap = true
     public var compress = Compression.none
   }

@@ -130,7 +130,8 @@ public struct ExampleStream {
   private func work(_ row: Int) -> Int {
     let interaction = catalogue.dataset.train[row]
     let shown = interaction.history.suffix(catalogue.template.historyLength)
-    return shown.reduce(titleTokens[Int(interaction.item)]) { $0 + titleTokens[Int($1)] }
+    let prompt = shown.reduce(0) { $0 + titleTokens[Int($1)] }
+    return min(prompt, catalogue.template.maxTokens) + titleTokens[Int(interaction.item)]
   }
 
   private mutating func place(step: Int, index: Int) -> Place {

@@ -12,7 +12,7 @@ public final class WeightArrival {
     pipeline.advance()
   }
 
-  // What is on its way needs the arena, also where an error ends the run.
+  // What is on its way needs the arena, also where an error ends the run; all ranks end with it, so all get here.
   deinit { finish() }
 
   /// Moves what can be moved: MPI sends only while it is called.
