@@ -15,10 +15,6 @@ extension LaunchTests {
       }
     }
 
-    private static let histories = [
-      "data.generated_examples=200", "prompt.template=\"{history}:\"", "prompt.history_length=3",
-    ]
-
     @Test(
       "The same weights on 1 to 4 ranks",
       arguments: [
@@ -50,7 +46,7 @@ extension LaunchTests {
     func sameWeights(_ way: Way) async throws {
       let needsHistories = ["SFT", "power"].contains { way.testDescription.hasPrefix($0) }
       var overrides = way.overrides + ["checkpoint.every=0", "training.steps=30"]
-      if needsHistories { overrides += Self.histories }
+      if needsHistories { overrides += Workspace.histories }
       let workspace = try Workspace()
       var weights: [String] = []
       for ranks in 1...4 {
@@ -69,7 +65,7 @@ extension LaunchTests {
       ])
     func sameWeightsWithAReference(_ way: Way) async throws {
       let workspace = try Workspace()
-      let data = ["data.generated_examples=30"] + Self.histories.dropFirst() + ["checkpoint.every=10"]
+      let data = ["data.generated_examples=30"] + Workspace.histories.dropFirst() + ["checkpoint.every=10"]
       try await workspace.succeed(ranks: 1, name: "start", data + ["objective.name=sft", "training.steps=10"])
       // 20 steps of 8 are several epochs of what is left for training.
       let start = "model.path=\(workspace.checkpoint(10, of: "start"))"
@@ -115,7 +111,7 @@ extension LaunchTests {
     /// A run keeps its arithmetic, and those who use it take it over.
     @Test func arithmeticIsARunsOwn() async throws {
       let workspace = try Workspace()
-      let plain = Self.histories + ["training.steps=20"]
+      let plain = Workspace.histories + ["training.steps=20"]
       let thirds = plain + ["training.arithmetic=bf16x6"]
       try await workspace.succeed(ranks: 2, name: "thirds", thirds)
       try await workspace.succeed(ranks: 1, name: "later", thirds, more: ["--resume", workspace.checkpoint(10, of: "thirds")])

@@ -12,8 +12,7 @@ extension LaunchTests {
     ]
 
     private func rewards(_ workspace: Workspace, _ score: String, _ path: String) -> [String] {
-      [
-        "data.generated_examples=200", "prompt.template=\"{history}:\"", "prompt.history_length=3",
+      Workspace.histories + [
         "reward.weight=power", "reward.score=\(score)", "reward.score_path=\(path)", "trajectories.source=weight",
         "training.steps=8", "checkpoint.every=4",
       ]

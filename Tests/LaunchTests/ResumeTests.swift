@@ -24,10 +24,7 @@ extension LaunchTests {
     /// From steps inside the epochs, on one, two, four and one ranks.
     @Test func goesOnInTheMiddleOfAnEpochOnOtherRanks() async throws {
       let workspace = try Workspace()
-      let overrides = [
-        "data.generated_examples=200", "prompt.template=\"{history}:\"", "prompt.history_length=3",
-        "checkpoint.every=1", "checkpoint.keep=100",
-      ]
+      let overrides = Workspace.histories + ["checkpoint.every=1", "checkpoint.keep=100"]
       try await workspace.succeed(ranks: 2, name: "whole", overrides)
       var (earlier, step) = ("whole", 7)
       for (ranks, next) in [(1, 13), (2, 18), (4, 26), (1, 40)] {

@@ -7,12 +7,8 @@ extension LaunchTests {
   @Suite struct Samplers {
     private static let onPolicy = ["trajectories.source=policy 0.7, weight rest", "training.steps=20", "checkpoint.every=5"]
 
-    /// Users whose titles differ, dealt to the grains by their work.
-    private static let histories = [
-      "data.generated_examples=200", "prompt.template=\"{history}:\"", "prompt.history_length=3",
-    ]
-
-    @Test(arguments: [[], histories]) func howManyThereAreChangesNothing(data: [String]) async throws {
+    /// Also with users, whose titles differ and who are dealt to the grains by their work.
+    @Test(arguments: [[], Workspace.histories]) func howManyThereAreChangesNothing(data: [String]) async throws {
       let workspace = try Workspace()
       let onPolicy = Self.onPolicy + data
       try await workspace.succeed(ranks: 2, name: "synchronous", onPolicy)
@@ -34,7 +30,7 @@ extension LaunchTests {
     /// The titles of the coming step are in the checkpoint, like the optimizer's state of whoever learns then.
     @Test func goesOnAsIfNeverInterrupted() async throws {
       let workspace = try Workspace()
-      let onPolicy = Self.onPolicy + Self.histories
+      let onPolicy = Self.onPolicy + Workspace.histories
       try await workspace.succeed(ranks: 2, name: "whole", onPolicy, more: ["--samplers", "1"])
       var (earlier, step) = ("whole", 5)
       for (ranks, samplers) in [(4, 1), (3, 2)] {

@@ -16,10 +16,7 @@ extension LaunchTests {
 
     @Test func aRunOfMadeUpHistories() async throws {
       let workspace = try Workspace()
-      try await workspace.succeed([
-        "data.generated_examples=200", "prompt.template=\"{history}:\"", "prompt.history_length=3",
-        "training.steps=5", "evaluation.exclude_history=true",
-      ])
+      try await workspace.succeed(Workspace.histories + ["training.steps=5", "evaluation.exclude_history=true"])
       let run = workspace("runs/tiny")
       func evaluation(ranks: Int, _ more: String...) async throws -> [UInt8] {
         let output = workspace("evaluation.json")

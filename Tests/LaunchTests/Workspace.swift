@@ -18,6 +18,11 @@ final class Workspace {
 
   deinit { try? Directory.remove(path) }
 
+  /// Settings that make users of it, who read a few titles each.
+  static let histories = [
+    "data.generated_examples=200", "prompt.template=\"{history}:\"", "prompt.history_length=3",
+  ]
+
   /// A distribution of a few titles, trained within a second.
   static func recipe(_ more: String = "") -> String {
     """
