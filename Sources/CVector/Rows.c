@@ -72,6 +72,28 @@ FOR_EVERY_CPU float flower_exp_row(float *x, float maximum, long count) { return
 
 FOR_EVERY_CPU float flower_exp_sum(const float *x, float maximum, long count) { return exp_sum(x, maximum, count, 0); }
 
+INLINE void probabilities_backward(float *scores, float *d_scores, float log_sum, float delta, float scale) {
+  float16 p = ALL(scores) - log_sum;
+  exp16(&p);
+  AT(scores) = p;
+  AT(d_scores) = p * (ALL(d_scores) - delta) * scale;
+}
+
+FOR_EVERY_CPU void flower_probabilities_backward(
+    float *scores, float *d_scores, float log_sum, float delta, float scale, long count) {
+  long i = 0;
+  for (; i + lanes <= count; i += lanes) probabilities_backward(scores + i, d_scores + i, log_sum, delta, scale);
+  if (i < count) {
+    const long bytes = (count - i) * sizeof(float);
+    float s[lanes] = {0}, d[lanes] = {0};
+    memcpy(s, scores + i, bytes);
+    memcpy(d, d_scores + i, bytes);
+    probabilities_backward(s, d, log_sum, delta, scale);
+    memcpy(scores + i, s, bytes);
+    memcpy(d_scores + i, d, bytes);
+  }
+}
+
 INLINE void silu_gate(const float *gate, const float *up, float *out) {
   const float16 g = ALL(gate);
   float16 e = -g;
@@ -105,7 +127,12 @@ INLINE void silu_gate_backward(const float *d_out, float *gate, float *up, float
 
 FOR_EVERY_CPU void flower_silu_gate_backward(const float *d_out, float *gate, float *up, float *out, long count) {
   long i = 0;
-  for (; i + lanes <= count; i += lanes) silu_gate_backward(d_out + i, gate + i, up + i, out + i);
+  for (; i + lanes <= count; i += lanes) {
+    // The next row's, which usually lie behind both of this one.
+    __builtin_prefetch(gate + i + 2 * count, 1);
+    __builtin_prefetch(up + i + 2 * count, 1);
+    silu_gate_backward(d_out + i, gate + i, up + i, out + i);
+  }
   if (i < count) {
     const long bytes = (count - i) * sizeof(float);
     float d[lanes] = {0}, g[lanes] = {0}, u[lanes] = {0}, a[lanes];

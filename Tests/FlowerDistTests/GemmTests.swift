@@ -71,7 +71,7 @@ import Testing
   func packedOnceChangesNothing(m: Int, n: Int, k: Int) {
     let a = Matrix(m, k, seed: 3)
     let weights = [5, 6].map { Matrix(n, k, seed: $0) }
-    let store = PackedWeights()
+    let store = PackedWeights(limit: PackedWeights.limit)
     var current = weights[0].values
     current.withUnsafeMutableBufferPointer { current in
       let weight = FloatPointer(current.baseAddress!)
@@ -80,9 +80,11 @@ import Testing
           current.baseAddress!.update(from: b.values, count: n * k)
           store.forget()
           let expected = expected(a, b.transposed, alpha: 1, addedTo: nil)
+          let matrix = PackedWeights.Matrix(weight: weight, output: n, input: k, isTransposed: true, arithmetic: .fma)
           for use in 0..<3 {
-            let panels = store.panels(weight, output: n, input: k, .fma)
+            let panels = store.keepIfSeen(matrix)
             #expect((panels == nil) == (use == 0))
+            #expect((store.kept(matrix) == nil) == (use == 0))
             for parts in 1...3 {
               var c = [Float](repeating: .nan, count: m * n)
               Gemm.multiply(
@@ -92,6 +94,26 @@ import Testing
           }
         }
       }
+    }
+  }
+
+  /// A matrix itself, not its transpose, is packed as well.
+  @Test(arguments: [(1, 1, 1), (14, 32, 16), (29, 40, 600), (120, 300, 9), (17, 31, 1030)], Arithmetic.allCases)
+  func packedForInputGradientsChangesNothing(shape: (m: Int, n: Int, k: Int), arithmetic: Arithmetic) {
+    let (m, n, k) = shape
+    let (dy, w) = (Matrix(m, k, seed: 3).values, Matrix(k, n, seed: 4).values)
+    w.withUnsafeBufferPointer { w in
+      let weight = w.baseAddress!
+      let matrix = PackedWeights.Matrix(weight: weight, output: k, input: n, isTransposed: false, arithmetic: arithmetic)
+      var wanted = [Float](repeating: .nan, count: m * n)
+      Gemm.linearInputGradient(dy, weight: weight, rows: m, input: n, output: k, to: &wanted, arithmetic)
+      var c = [Float](repeating: .nan, count: m * n)
+      let store = PackedWeights(limit: matrix.floats)
+      withExtendedLifetime(store) {
+        Gemm.linearInputGradient(
+          dy, weight: weight, rows: m, input: n, output: k, to: &c, packed: store.keep(matrix), arithmetic)
+      }
+      #expect(c == wanted)
     }
   }
 

@@ -47,6 +47,37 @@ import Testing
     expectAgreement(scores, forest.answers(ReferenceTransformer(transformer)), tolerance: 1e-5)
   }
 
+  /// Rows that go through a layer in several blocks give what they give together.
+  @Test(
+    arguments: ModelConfiguration.awkward,
+    [(Arithmetic.fma, nil, false), (.fma, AdapterTests.every, false), (.fma, nil, true), (.bf16x6, nil, false)])
+  func blocksOfRowsChangeNothing(
+    c: ModelConfiguration, how: (arithmetic: Arithmetic, adapter: Adapter.Configuration?, checkpointing: Bool)
+  ) {
+    let transformer = how.adapter.map { AdapterTests.adapted(c, $0) } ?? .random(c, seed: 4)
+    transformer.arithmetic = how.arithmetic
+    var random = SeededRandom(6)
+    var forest = SequenceForest()
+    for length in [Gemm.chain + 20, 40] {
+      let prompt = forest.addPrompt(random.tokens(length, below: c.vocabularySize))
+      for title in [3, 1] { forest.addTitle(prompt, random.tokens(title, below: c.vocabularySize)) }
+    }
+    forest.askEverywhere(vocabulary: c.vocabularySize, seed: 6)
+    func results(_ blockRows: (forward: Int, backward: Int)) -> [Float] {
+      transformer.blockRows = blockRows
+      let language = LanguageModel(transformer, checkpointing: how.checkpointing)
+      let scores = Self.score(language, forest)
+      let gradient = FloatArena(count: transformer.trainable.list.count)
+      language.backward(
+        forest.forest, forest.readouts, gradient: Self.coefficients(scores.count), into: gradient)
+      return Array(gradient.all) + (scores + Self.score(language, forest, training: false)).map { Float($0) }
+    }
+    let together = results((1 << 20, 1 << 20))
+    #expect(together.allSatisfy { $0.isFinite })
+    #expect(results(Transformer.usualBlockRows) == together)
+    #expect(results((33, Gemm.chain)) == together)
+  }
+
   /// What is trained may come while a forward pass is under way, as far as it asks for it.
   @Test(arguments: ModelConfiguration.awkward, [nil, AdapterTests.every, AdapterTests.some])
   func nothingIsReadBeforeItIsAwaited(c: ModelConfiguration, adapter: Adapter.Configuration?) {

@@ -77,6 +77,11 @@ float flower_exp_row(float *x, float maximum, long count);
 /// The sum of the same exponentials.
 float flower_exp_sum(const float *x, float maximum, long count);
 
+/// The backward pass of a softmax whose log Σ exp is known: scores s become p = e^{s - log_sum}, and the derivatives d of p
+/// those of what `scale` made the scores of, p (d - delta) · scale, where delta = Σ p d.
+void flower_probabilities_backward(
+    float *scores, float *d_scores, float log_sum, float delta, float scale, long count);
+
 /// out = silu(gate) · up, silu(g) = g / (1 + e^-g).
 void flower_silu_gate(const float *gate, const float *up, float *out, long count);
 

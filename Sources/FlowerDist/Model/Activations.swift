@@ -37,7 +37,7 @@ final class Activations {
   let finalInverse: FloatArena
   let hidden: FloatArena
 
-  /// Scratch of at most one layer: normalised rows, gathered rows, MLP activations.
+  /// Scratch of at most one layer: normalised rows, gathered rows, MLP activations of a block of rows.
   let normed: FloatArena
   let gathered: FloatArena
   let mlp: FloatArena
@@ -114,7 +114,8 @@ final class Activations {
       case .inputs: c.layers * rows * input + rows * rest
       case .everything: c.layers * rows * input + ((c.layers - 1) * rows + queries) * rest
       }
-    let scratch = rows * (c.hiddenSize + max(c.hiddenSize, c.queryDim) + c.intermediateSize)
+    let block = min(rows, Transformer.usualBlockRows.backward * Threads.count)
+    let scratch = rows * (c.hiddenSize + max(c.hiddenSize, c.queryDim)) + block * c.intermediateSize
     return 4 * (layers + c.layers * rows * 2 * c.kvDim + queries * (2 * c.hiddenSize + 1) + scratch)
   }
 }

@@ -1,3 +1,4 @@
+import CVector
 import Foundation
 
 /// Attention of a forest: strips of query rows against their trunk as matrix products, then each row's own branch.
@@ -243,8 +244,8 @@ struct Attention {
         let count = visible(index)
         let line = (index - first) * width
         let delta = dot(pass.dOut + column(index, head), out + column(index, head), d)
-        _ = Kernels.expRow(p + line, maximum: logSum[index * configuration.heads + head], count: count)
-        scoreGradient(p + line, ds + line, delta: delta, count: count)
+        flower_probabilities_backward(
+          p + line, ds + line, logSum[index * configuration.heads + head], delta, scale, count)
         (p + line + count).update(repeating: 0, count: seenByAny - count)
         (ds + line + count).update(repeating: 0, count: seenByAny - count)
       }
@@ -292,22 +293,6 @@ struct Attention {
       axpy(ds, keys + key, pass.dQuery + column, d)
       axpy(ds, q, dKeys + key, d)
       axpy(p[j], g, dKeys + value, d)
-    }
-  }
-
-  /// ds = p (dp − delta) · scale, in place of dp.
-  @inline(__always)
-  private func scoreGradient(_ p: FloatPointer, _ ds: MutableFloatPointer, delta: Float, count: Int) {
-    let s = Float8(repeating: scale)
-    let shift = Float8(repeating: delta)
-    var i = 0
-    while i &+ 8 <= count {
-      store8(load8(p, i) * (load8(ds, i) - shift) * s, ds, i)
-      i &+= 8
-    }
-    while i < count {
-      ds[i] = p[i] * (ds[i] - delta) * scale
-      i &+= 1
     }
   }
 }

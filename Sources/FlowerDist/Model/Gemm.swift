@@ -15,7 +15,7 @@ enum Gemm {
     _ b: FloatPointer, ldb: Int, transposeB: Bool = false, accumulate: Bool = false, _ c: MutableFloatPointer, ldc: Int,
     packed: PackedWeights.Panels? = nil, _ arithmetic: Arithmetic, kernel: Kernel? = nil, parts: Int? = nil
   ) {
-    precondition(packed == nil || transposeB, "weights are packed for products with their transpose")
+    precondition(packed.map { $0.isTransposed == transposeB } ?? true, "weights are packed for the other product")
     let kernel = kernel ?? .best(arithmetic)
     precondition(kernel.arithmetic == arithmetic, "a kernel for another arithmetic")
     if m == 0 || n == 0 { return }
@@ -91,9 +91,11 @@ enum Gemm {
   /// dx = dy · W (+ dx when `accumulate`): the gradient of ``linear`` for its input.
   static func linearInputGradient(
     _ dy: FloatPointer, weight: FloatPointer, rows: Int, input: Int, output: Int, to dx: MutableFloatPointer,
-    accumulate: Bool = false, _ arithmetic: Arithmetic
+    accumulate: Bool = false, packed: PackedWeights.Panels? = nil, _ arithmetic: Arithmetic
   ) {
-    multiply(rows, input, output, dy, lda: output, weight, ldb: input, accumulate: accumulate, dx, ldc: input, arithmetic)
+    multiply(
+      rows, input, output, dy, lda: output, weight, ldb: input, accumulate: accumulate, dx, ldc: input, packed: packed,
+      arithmetic)
   }
 
   /// dW += dyᵀ · x: the gradient of ``linear`` for its weight.

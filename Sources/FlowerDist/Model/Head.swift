@@ -156,7 +156,7 @@ final class Head {
     for chunk in readouts.vocabulary[logSums.count...].chunks(of: chunk) {
       computeVocabularyLogits(
         chunk, hidden: hidden, embedding: embedding,
-        packed: packed?.panels(embedding, output: vocabularySize, input: hiddenSize, transformer.arithmetic))
+        packed: packed?.keepIfSeen(transformer.headMatrix))
       for (i, entry) in chunk.enumerated() {
         let row = vocabularyLogits.base + i * vocabularySize
         let logSum = logSumExp(row, vocabularySize)

@@ -80,7 +80,7 @@ struct ThirdsProduct {
     let blocks = ThirdsTile.blocks(terms.count)
     let panels: UnsafePointer<UInt16>
     if let packed = p.packed {
-      panels = packed.thirds(terms, row: p.firstColumn + columns.lowerBound)
+      panels = packed.thirds(terms, column: p.firstColumn + columns.lowerBound)
     } else {
       flower_thirds_of_columns(
         p.b(terms.lowerBound, columns.lowerBound), p.ldb, p.transposeB, terms.count, columns.count, right)

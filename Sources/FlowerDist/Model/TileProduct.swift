@@ -45,7 +45,7 @@ struct TileProduct {
   ) {
     let p = product
     let right =
-      p.packed?.block(terms, row: p.firstColumn + columns.lowerBound, edge: packedB)
+      p.packed?.block(terms, column: p.firstColumn + columns.lowerBound, edge: packedB)
       ?? PackedMatrix(
         p.b(terms.lowerBound, columns.lowerBound), ldb: p.ldb, transposed: p.transposeB, terms: terms.count,
         columns: columns.count, in: packedB, tile)
@@ -63,7 +63,7 @@ struct TileProduct {
         right.multiply(
           rows: rows, terms: 0..<terms.count, columns: columns.count, alpha: p.alpha, left, strides: strides,
           nextA: packedA == nil ? left + rows * rowStride : nil, to: p.c + row * p.ldc + columns.lowerBound, ldc: p.ldc,
-          accumulate: p.accumulate || terms.lowerBound > 0, isCold: p.packed != nil)
+          accumulate: p.accumulate || terms.lowerBound > 0, isCold: p.packed != nil && row == 0)
       }
     }
   }

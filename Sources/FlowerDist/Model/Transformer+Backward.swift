@@ -22,8 +22,9 @@ extension Transformer {
     for layer in (0..<c.layers).reversed() {
       let rows = queryRows(forest, layer)
       if a.keeping == .inputs {
-        forwardKeysValues(forest, a, layer, 0..<forest.rowCount)
-        forwardToGates(forest, a, layer, queries: 0..<rows.count, rows: rows)
+        packedLayer.forget()
+        forwardAttention(forest, a, layer, 0..<forest.rowCount, queries: 0..<rows.count)
+        forwardMLP(a, layer, 0..<rows.count, out: nil)
       }
       // The residual stream's gradient arrives by query and leaves by row.
       if layer < c.layers - 1 { swap(&scratch.dx, &scratch.dQueryOut) }
@@ -48,74 +49,124 @@ extension Transformer {
     let c = configuration
     let h = c.hiddenSize
     let inner = c.intermediateSize
-    let kv = 2 * c.kvDim
     let p = layout.layers[layer]
     let w = weights.base
     let queries = rows.count
     let all = forest.rowCount
     let last = layer == c.layers - 1
-    let dOut = s.dQueryOut.base
     let gathered = a.gathered.base
 
-    // MLP: out = middle + down(silu(gate) · up).
-    inputGradient(p.down, layer, dOut, rows: queries, to: s.dMLP.base)
-    Kernels.siluGateBackward(
-      s.dMLP.base, gateUp: a.gateUp(layer), activation: a.mlp.base, rows: queries, width: inner)
-    addWeightGradient(p.down, layer, dOut, x: a.mlp.base, rows: queries, to: gradient)
-    pause()
-    Kernels.rmsNormAgain(
-      a.middle(layer), weight: w + p.postNorm, inverse: a.middleInverse(layer), out: gathered, rows: queries, width: h)
-    addWeightGradient(p.gateUp, layer, a.gateUp(layer), x: gathered, rows: queries, to: gradient)
-    pause()
-    inputGradient(p.gateUp, layer, a.gateUp(layer), rows: queries, to: s.dNormed.base)
-    Kernels.rmsNormBackward(
-      s.dNormed.base, x: a.middle(layer), weight: w + p.postNorm, inverse: a.middleInverse(layer), dx: dOut,
-      dWeight: dense(gradient, p.postNorm), rows: queries, width: h)
+    packedLayer.forget()
+    forEachBlock(0..<queries, blockRows.backward) { queries in
+      let (first, count) = (queries.lowerBound, queries.count)
+      let dOut = s.dQueryOut.base + first * h
+      let gateUp = a.gateUp(layer) + first * 2 * inner
+      let middle = a.middle(layer) + first * h
+      let inverse = a.middleInverse(layer) + first
 
-    pause()
+      // MLP: out = middle + down(silu(gate) · up).
+      inputGradient(p.down, layer, dOut, rows: count, to: s.dMLP.base)
+      Kernels.siluGateBackward(s.dMLP.base, gateUp: gateUp, activation: a.mlp.base, rows: count, width: inner)
+      addWeightGradient(p.down, layer, dOut, x: a.mlp.base, rows: count, to: gradient)
+      pause()
+      Kernels.rmsNormAgain(middle, weight: w + p.postNorm, inverse: inverse, out: gathered, rows: count, width: h)
+      addWeightGradient(p.gateUp, layer, gateUp, x: gathered, rows: count, to: gradient)
+      pause()
+      inputGradient(p.gateUp, layer, gateUp, rows: count, to: s.dNormed.base)
+      Kernels.rmsNormBackward(
+        s.dNormed.base, x: middle, weight: w + p.postNorm, inverse: inverse, dx: dOut,
+        dWeight: dense(gradient, p.postNorm), rows: count, width: h)
+      pause()
 
-    // Attention: middle = input + o(attend(q, k, v)).
-    addWeightGradient(p.o, layer, dOut, x: a.attended(layer), rows: queries, to: gradient)
-    inputGradient(p.o, layer, dOut, rows: queries, to: s.dAttended.base)
-    s.dKeyValue.base.update(repeating: 0, count: all * kv)
+      // Attention: middle = input + o(attend(q, k, v)).
+      addWeightGradient(p.o, layer, dOut, x: a.attended(layer) + first * c.queryDim, rows: count, to: gradient)
+      inputGradient(p.o, layer, dOut, rows: count, to: s.dAttended.base + first * c.queryDim)
+    }
+    s.dKeyValue.base.update(repeating: 0, count: all * 2 * c.kvDim)
     attention(forest, a, layer, rows[...]).backward(
       dOut: s.dAttended.base, dQuery: s.dQuery.base, dKeyValue: s.dKeyValue.base)
     pause()
-    rotate(s.dQuery.base, stride: c.queryDim, heads: c.heads, rows.map { forest.positions[Int($0)] }, inverse: true)
-    rotate(s.dKeyValue.base, stride: kv, heads: c.kvHeads, forest.positions, inverse: true)
-    if let norms = p.headNorms {
-      Kernels.normHeadsBackward(
-        s.dQuery.base, stride: c.queryDim, heads: c.heads, width: c.headDim, weight: w + norms.query,
-        raw: a.rawQuery(layer), inverse: a.queryInverse(layer), dWeight: dense(gradient, norms.query), rows: queries)
-      Kernels.normHeadsBackward(
-        s.dKeyValue.base, stride: kv, heads: c.kvHeads, width: c.headDim, weight: w + norms.key, raw: a.rawKey(layer),
-        inverse: a.keyInverse(layer), dWeight: dense(gradient, norms.key), rows: all)
-    }
 
     // Projections: q of the queries, k and v of all rows, from one normalised input.
-    Kernels.rmsNormAgain(
-      a.input(layer), weight: w + p.inputNorm, inverse: a.inputInverse(layer), out: a.normed.base, rows: all, width: h)
-    if last { gather(a.normed.base, rows[...], to: gathered) }
-    addWeightGradient(
-      p.q, layer, s.dQuery.base, x: last ? gathered : a.normed.base, rows: queries, to: gradient)
-    addWeightGradient(p.kv, layer, s.dKeyValue.base, x: a.normed.base, rows: all, to: gradient)
-    if layer == 0 && adapter != nil { return }
-    inputGradient(p.kv, layer, s.dKeyValue.base, rows: all, to: s.dNormed.base)
-    inputGradient(
-      p.q, layer, s.dQuery.base, rows: queries, to: last ? gathered : s.dNormed.base, accumulate: !last)
+    let isFirst = layer == 0 && adapter != nil
+    let normalise = { [self] (rows: Range<Int>) in
+      let first = rows.lowerBound
+      Kernels.rmsNormAgain(
+        a.input(layer) + first * h, weight: w + p.inputNorm, inverse: a.inputInverse(layer) + first,
+        out: a.normed.base + first * h, rows: rows.count, width: h)
+    }
     if last {
+      normalise(0..<all)
+      gather(a.normed.base, rows[...], to: gathered)
+      backwardQueries(
+        forest, a, layer, 0..<queries, rows[...], s, normed: gathered, dNormed: isFirst ? nil : gathered, gradient)
+      s.dNormed.base.update(repeating: 0, count: all * h)
       s.dx.base.update(repeating: 0, count: all * h)
       for (i, row) in rows.enumerated() {
         add(gathered + i * h, to: s.dNormed.base + Int(row) * h, h)
-        add(dOut + i * h, to: s.dx.base + Int(row) * h, h)
+        add(s.dQueryOut.base + i * h, to: s.dx.base + Int(row) * h, h)
       }
     } else {
       // Queries are rows: the residual stream's gradient stays where it is.
       swap(&s.dx, &s.dQueryOut)
     }
-    Kernels.rmsNormBackward(
-      s.dNormed.base, x: a.input(layer), weight: w + p.inputNorm, inverse: a.inputInverse(layer), dx: s.dx.base,
-      dWeight: dense(gradient, p.inputNorm), rows: all, width: h)
+    forEachBlock(0..<all, blockRows.backward) { block in
+      let first = block.lowerBound
+      let normed = a.normed.base + first * h
+      let dNormed = s.dNormed.base + first * h
+      if !last {
+        normalise(block)
+        backwardQueries(
+          forest, a, layer, block, rows[block], s, normed: normed, dNormed: isFirst ? nil : dNormed, gradient)
+      }
+      backwardKeysValues(forest, a, layer, block, s, normed: normed, dNormed: isFirst ? nil : dNormed, gradient)
+      pause()
+      if isFirst { return }
+      Kernels.rmsNormBackward(
+        dNormed, x: a.input(layer) + first * h, weight: w + p.inputNorm, inverse: a.inputInverse(layer) + first,
+        dx: s.dx.base + first * h, dWeight: dense(gradient, p.inputNorm), rows: block.count, width: h)
+    }
+  }
+
+  /// The gradient of the queries `queries`, of the rows `rows`, from after RoPE to their normalised inputs, where it is written.
+  private func backwardQueries(
+    _ forest: Forest, _ a: Activations, _ layer: Int, _ queries: Range<Int>, _ rows: ArraySlice<Int32>,
+    _ s: BackwardScratch, normed: FloatPointer, dNormed: MutableFloatPointer?, _ gradient: FloatArena
+  ) {
+    let c = configuration
+    let p = layout.layers[layer]
+    let first = queries.lowerBound
+    let dQuery = s.dQuery.base + first * c.queryDim
+    rotate(dQuery, stride: c.queryDim, heads: c.heads, rows.map { forest.positions[Int($0)] }, inverse: true)
+    if let norms = p.headNorms {
+      Kernels.normHeadsBackward(
+        dQuery, stride: c.queryDim, heads: c.heads, width: c.headDim, weight: weights.base + norms.query,
+        raw: a.rawQuery(layer) + first * c.queryDim, inverse: a.queryInverse(layer) + first * c.heads,
+        dWeight: dense(gradient, norms.query), rows: queries.count)
+    }
+    addWeightGradient(p.q, layer, dQuery, x: normed, rows: queries.count, to: gradient)
+    if let dNormed { inputGradient(p.q, layer, dQuery, rows: queries.count, to: dNormed) }
+  }
+
+  /// The same of the keys and values of `rows`, whose gradient is added to that of their normalised inputs.
+  private func backwardKeysValues(
+    _ forest: Forest, _ a: Activations, _ layer: Int, _ rows: Range<Int>, _ s: BackwardScratch, normed: FloatPointer,
+    dNormed: MutableFloatPointer?, _ gradient: FloatArena
+  ) {
+    let c = configuration
+    let p = layout.layers[layer]
+    let first = rows.lowerBound
+    let kv = 2 * c.kvDim
+    let dKeyValue = s.dKeyValue.base + first * kv
+    rotate(dKeyValue, stride: kv, heads: c.kvHeads, Array(forest.positions[rows]), inverse: true)
+    if let norms = p.headNorms {
+      Kernels.normHeadsBackward(
+        dKeyValue, stride: kv, heads: c.kvHeads, width: c.headDim, weight: weights.base + norms.key,
+        raw: a.rawKey(layer) + first * c.kvDim, inverse: a.keyInverse(layer) + first * c.kvHeads,
+        dWeight: dense(gradient, norms.key), rows: rows.count)
+    }
+    addWeightGradient(p.kv, layer, dKeyValue, x: normed, rows: rows.count, to: gradient)
+    if let dNormed { inputGradient(p.kv, layer, dKeyValue, rows: rows.count, to: dNormed, accumulate: true) }
   }
 
   /// Where what is trained of a layer and of those above it begins.
@@ -128,7 +179,7 @@ extension Transformer {
 
   /// Bytes of scratch that the backward pass needs, without that of the attention.
   static func backwardBytes(_ c: ModelConfiguration, rows: Int) -> Int {
-    4 * rows * (3 * c.hiddenSize + c.intermediateSize + 2 * c.queryDim + 2 * c.kvDim)
+    4 * (rows * (3 * c.hiddenSize + 2 * c.queryDim + 2 * c.kvDim) + min(rows, usualBlockRows.backward * Threads.count) * c.intermediateSize)
   }
 }
 

@@ -9,8 +9,7 @@ extension Transformer {
     Gemm.linear(
       x, weight: weights.base + linear.weight, rows: rows, input: linear.input, output: linear.output, to: y,
       accumulate: accumulate,
-      packed: packedWeights?.panels(
-        weights.base + linear.weight, output: linear.output, input: linear.input, arithmetic), arithmetic)
+      packed: panels(linear, transposed: true), arithmetic)
     if let bias = linear.bias { Kernels.addBias(weights.base + bias, to: y, rows: rows, width: linear.output) }
     forEachAdapted(linear, layer) { part in
       let u = lowRank.reserve(rows * part.rank)
@@ -21,12 +20,24 @@ extension Transformer {
     }
   }
 
-  /// Floats of all matrices, packed.
+  /// The layer's weights as products read them, where they are kept so.
+  private func panels(_ linear: ParameterLayout.Linear, transposed: Bool) -> PackedWeights.Panels? {
+    let matrix = PackedWeights.Matrix(
+      weight: FloatPointer(weights.base + linear.weight), output: linear.output, input: linear.input,
+      isTransposed: transposed, arithmetic: arithmetic)
+    return isInBlocks ? packedWeights?.kept(matrix) ?? packedLayer.keep(matrix) : packedWeights?.keepIfSeen(matrix)
+  }
+
+  /// The embedding as the right side of the logits' product.
+  var headMatrix: PackedWeights.Matrix {
+    PackedWeights.Matrix(
+      weight: FloatPointer(weights.base + layout.head), output: configuration.vocabularySize,
+      input: configuration.hiddenSize, isTransposed: true, arithmetic: arithmetic)
+  }
+
+  /// Floats of all matrices, packed for the forward pass.
   var packedFloats: Int {
-    let linears = layout.layers.flatMap { [$0.q, $0.kv, $0.o, $0.gateUp, $0.down] }
-    return linears.reduce(
-      PackedWeights.floats(output: configuration.vocabularySize, input: configuration.hiddenSize, arithmetic)
-    ) { $0 + PackedWeights.floats(output: $1.output, input: $1.input, arithmetic) }
+    layout.layers.reduce(headMatrix.floats) { $0 + PackedWeights.floats($1, transposed: true, arithmetic) }
   }
 
   /// dx = dy·W (+ dx when `accumulate`).
@@ -36,7 +47,7 @@ extension Transformer {
   ) {
     Gemm.linearInputGradient(
       dy, weight: weights.base + linear.weight, rows: rows, input: linear.input, output: linear.output, to: dx,
-      accumulate: accumulate, arithmetic)
+      accumulate: accumulate, packed: panels(linear, transposed: false), arithmetic)
     forEachAdapted(linear, layer) { part in
       let v = outputGradient(part, linear, dy, rows: rows)
       Gemm.multiply(

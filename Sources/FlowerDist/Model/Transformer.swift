@@ -10,7 +10,9 @@ public final class Transformer {
   /// Where it is set, it is what training moves.
   public var adapter: Adapter?
   /// Of the linear layers and the head; attention is of ``Arithmetic/fma``.
-  public var arithmetic = Arithmetic.fma
+  public var arithmetic = Arithmetic.fma {
+    didSet { packedLayer = PackedWeights(limit: PackedWeights.floats(ofLayerIn: layout, arithmetic)) }
+  }
   /// ``weightsDigest()``, computed once: for weights that stay as they are.
   lazy var frozenDigest = weightsDigest()
 
@@ -20,6 +22,15 @@ public final class Transformer {
   let lowRank = LowRankScratch()
   /// Set while no weight changes.
   var packedWeights: PackedWeights?
+  /// Weights of the layer at hand, for the blocks of its rows.
+  private(set) var packedLayer: PackedWeights
+  /// Rows of each thread that go through several products of a layer before the next rows do: what one product writes is still
+  /// in the second-level cache when the next reads it. On the way back they are whole chains of the weights' gradients, so
+  /// that no bit depends on it.
+  var blockRows = Transformer.usualBlockRows
+  static let usualBlockRows = (forward: 224, backward: Gemm.chain)
+  /// Whether a layer's rows are computed in several blocks.
+  private(set) var isInBlocks = false
   private let rotary: RotaryTable
   private var gradients: BackwardScratch?
 
@@ -27,6 +38,7 @@ public final class Transformer {
   public init(_ configuration: ModelConfiguration, weights: FloatArena? = nil) {
     self.configuration = configuration
     layout = ParameterLayout(configuration)
+    packedLayer = PackedWeights(limit: PackedWeights.floats(ofLayerIn: layout, arithmetic))
     self.weights = weights ?? FloatArena(count: layout.count)
     precondition(self.weights.count == layout.count, "an arena of another size than the layout")
     rotary = RotaryTable(
@@ -87,12 +99,12 @@ public final class Transformer {
     for layer in 0..<c.layers {
       let last = layer == c.layers - 1
       awaitTrained?(last ? trainable.list.count : start(ofLayer: layer + 1))
-      forwardKeysValues(forest, a, layer, rows)
+      packedLayer.forget()
+      let layerQueries = last ? queries : rows
+      forwardAttention(forest, a, layer, rows, queries: layerQueries)
       // Lets messages move.
       awaitTrained?(0)
-      forwardQueries(
-        forest, a, layer, queries: last ? queries : rows, rows: queryRows(forest, layer),
-        out: last ? a.final.base : a.input(layer + 1))
+      forwardMLP(a, layer, layerQueries, out: last ? a.final.base : a.input(layer + 1))
     }
     Kernels.rmsNorm(
       a.final.base + queries.lowerBound * h, weight: weights.base + layout.finalNorm, epsilon: Float(c.rmsNormEps),
@@ -100,13 +112,43 @@ public final class Transformer {
       rows: queries.count, width: h)
   }
 
+  /// Calls `body` for blocks of `rows` of at most `size` for each thread, with the layer's weights packed once for all of them.
+  func forEachBlock(_ rows: Range<Int>, _ size: Int, _ body: (Range<Int>) -> Void) {
+    let size = size * Threads.count
+    isInBlocks = rows.count > size
+    defer { isInBlocks = false }
+    for first in stride(from: rows.lowerBound, to: rows.upperBound, by: size) {
+      body(first..<min(first + size, rows.upperBound))
+    }
+  }
+
   /// The row of each query of a layer: all rows, in the last layer those whose output is used.
   func queryRows(_ forest: Forest, _ layer: Int) -> [Int32] {
     layer == configuration.layers - 1 ? forest.queryRows : (0..<Int32(forest.rowCount)).map { $0 }
   }
 
+  /// A layer up to what its attention puts out for `queries` of ``queryRows(_:_:)``; `rows` are those not computed before.
+  func forwardAttention(_ forest: Forest, _ a: Activations, _ layer: Int, _ rows: Range<Int>, queries: Range<Int>) {
+    let c = configuration
+    let h = c.hiddenSize
+    let queryRows = queryRows(forest, layer)[queries]
+    let first = queries.lowerBound * h
+    forwardKeysValues(forest, a, layer, rows)
+    var normed = a.normed.base + first
+    if layer == c.layers - 1 {
+      gather(a.normed.base, queryRows, to: a.gathered.base)
+      gather(a.input(layer), queryRows, to: a.middle(layer) + first)
+      normed = a.gathered.base
+    } else {
+      // Queries are rows.
+      (a.middle(layer) + first).update(from: a.input(layer) + first, count: queries.count * h)
+    }
+    forwardQueries(forest, a, layer, queries, queryRows, normed: normed)
+    attention(forest, a, layer, queryRows).forward()
+  }
+
   /// Normalises the layer's input and writes keys and values of `rows`.
-  func forwardKeysValues(_ forest: Forest, _ a: Activations, _ layer: Int, _ rows: Range<Int>) {
+  private func forwardKeysValues(_ forest: Forest, _ a: Activations, _ layer: Int, _ rows: Range<Int>) {
     let c = configuration
     let p = layout.layers[layer]
     let w = weights.base
@@ -126,57 +168,48 @@ public final class Transformer {
     rotate(keyValue, stride: kv, heads: c.kvHeads, Array(forest.positions[rows]), inverse: false)
   }
 
-  /// The rest of the layer for the queries `queries` of the list `rows`: attention and MLP, `out` = `[queries, hidden]`.
-  ///
-  /// In the last layer only rows whose output is used are queries; elsewhere all rows are.
+  /// Writes the queries `queries`, of the rows `rows`, from their normalised inputs.
   private func forwardQueries(
-    _ forest: Forest, _ a: Activations, _ layer: Int, queries: Range<Int>, rows: [Int32], out: MutableFloatPointer
+    _ forest: Forest, _ a: Activations, _ layer: Int, _ queries: Range<Int>, _ rows: ArraySlice<Int32>,
+    normed: FloatPointer
   ) {
     let c = configuration
-    let h = c.hiddenSize
+    let p = layout.layers[layer]
     let first = queries.lowerBound
-    let count = queries.count
-    forwardToGates(forest, a, layer, queries: queries, rows: rows)
-    Kernels.siluGate(
-      a.gateUp(layer) + first * 2 * c.intermediateSize, out: a.mlp.base, rows: count, width: c.intermediateSize)
-    let middle = a.middle(layer) + first * h
-    let result = out + first * h
-    if result != middle { result.update(from: middle, count: count * h) }
-    forward(layout.layers[layer].down, layer, a.mlp.base, rows: count, to: result, accumulate: true)
+    let q = a.query(layer) + first * c.queryDim
+    forward(p.q, layer, normed, rows: queries.count, to: q)
+    if let norms = p.headNorms {
+      Kernels.normHeads(
+        q, stride: c.queryDim, heads: c.heads, width: c.headDim, weight: weights.base + norms.query,
+        epsilon: Float(c.rmsNormEps), raw: a.rawQuery(layer) + first * c.queryDim,
+        inverse: a.queryInverse(layer) + first * c.heads, rows: queries.count)
+    }
+    rotate(q, stride: c.queryDim, heads: c.heads, rows.map { forest.positions[Int($0)] }, inverse: false)
   }
 
-  /// As ``forwardQueries(_:_:_:queries:rows:out:)`` up to gates and ups: all that the layer's backward pass needs.
-  func forwardToGates(_ forest: Forest, _ a: Activations, _ layer: Int, queries: Range<Int>, rows: [Int32]) {
+  /// The rest of the layer for `queries`: the attention's projection and the MLP, `out` = `[queries, hidden]`. Without `out` only
+  /// what the layer's backward pass needs, up to gates and ups.
+  func forwardMLP(_ a: Activations, _ layer: Int, _ queries: Range<Int>, out: MutableFloatPointer?) {
     let c = configuration
     let h = c.hiddenSize
     let p = layout.layers[layer]
-    let w = weights.base
-    let first = queries.lowerBound
-    let count = queries.count
     let gathered = a.gathered.base
-    let q = a.query(layer) + first * c.queryDim
-    let middle = a.middle(layer) + first * h
-    var normed = a.normed.base + first * h
-    if layer == c.layers - 1 {
-      gather(a.normed.base, rows[queries], to: gathered)
-      gather(a.input(layer), rows[queries], to: middle)
-      normed = gathered
-    } else {
-      middle.update(from: a.input(layer) + first * h, count: count * h)
+    forEachBlock(queries, blockRows.forward) { queries in
+      let first = queries.lowerBound
+      let count = queries.count
+      let middle = a.middle(layer) + first * h
+      let gateUp = a.gateUp(layer) + first * 2 * c.intermediateSize
+      forward(p.o, layer, a.attended(layer) + first * c.queryDim, rows: count, to: middle, accumulate: true)
+      Kernels.rmsNorm(
+        middle, weight: weights.base + p.postNorm, epsilon: Float(c.rmsNormEps), out: gathered,
+        inverse: a.middleInverse(layer) + first, rows: count, width: h)
+      forward(p.gateUp, layer, gathered, rows: count, to: gateUp)
+      guard let out else { return }
+      Kernels.siluGate(gateUp, out: a.mlp.base, rows: count, width: c.intermediateSize)
+      let result = out + first * h
+      if result != middle { result.update(from: middle, count: count * h) }
+      forward(p.down, layer, a.mlp.base, rows: count, to: result, accumulate: true)
     }
-    forward(p.q, layer, normed, rows: count, to: q)
-    if let norms = p.headNorms {
-      Kernels.normHeads(
-        q, stride: c.queryDim, heads: c.heads, width: c.headDim, weight: w + norms.query, epsilon: Float(c.rmsNormEps),
-        raw: a.rawQuery(layer) + first * c.queryDim, inverse: a.queryInverse(layer) + first * c.heads, rows: count)
-    }
-    rotate(q, stride: c.queryDim, heads: c.heads, queries.map { forest.positions[Int(rows[$0])] }, inverse: false)
-    attention(forest, a, layer, rows[queries]).forward()
-    forward(p.o, layer, a.attended(layer) + first * c.queryDim, rows: count, to: middle, accumulate: true)
-    Kernels.rmsNorm(
-      middle, weight: w + p.postNorm, epsilon: Float(c.rmsNormEps), out: gathered,
-      inverse: a.middleInverse(layer) + first, rows: count, width: h)
-    forward(p.gateUp, layer, gathered, rows: count, to: a.gateUp(layer) + first * 2 * c.intermediateSize)
   }
 
   func attention(_ forest: Forest, _ a: Activations, _ layer: Int, _ rows: ArraySlice<Int32>) -> Attention {

@@ -54,6 +54,7 @@ struct MemoryPlan: CustomStringConvertible {
     activations =
       Activations.bytes(c, rows: rows, queries: queries, keeping: keeping) + Transformer.backwardBytes(c, rows: rows)
       + (vocabulary ? Head.vocabularyBytes(c, readouts: queries) : 0)
+      + (rows > Transformer.usualBlockRows.forward ? 4 * PackedWeights.floats(ofLayerIn: ParameterLayout(c), arithmetic) : 0)
       + (arithmetic == .bf16x6 ? Threads.count * ThirdsProduct.scratchBytes : 0)
   }
 
