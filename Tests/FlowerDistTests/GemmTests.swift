@@ -71,7 +71,7 @@ import Testing
   func packedOnceChangesNothing(m: Int, n: Int, k: Int) {
     let a = Matrix(m, k, seed: 3)
     let weights = [5, 6].map { Matrix(n, k, seed: $0) }
-    let store = PackedWeights(limit: PackedWeights.limit)
+    let store = PackedWeights(limit: PackedWeights.modelLimit)
     var current = weights[0].values
     current.withUnsafeMutableBufferPointer { current in
       let weight = FloatPointer(current.baseAddress!)
@@ -104,7 +104,8 @@ import Testing
     let (dy, w) = (Matrix(m, k, seed: 3).values, Matrix(k, n, seed: 4).values)
     w.withUnsafeBufferPointer { w in
       let weight = w.baseAddress!
-      let matrix = PackedWeights.Matrix(weight: weight, output: k, input: n, isTransposed: false, arithmetic: arithmetic)
+      let matrix = PackedWeights.Matrix(
+        weight: weight, output: k, input: n, isTransposed: false, arithmetic: arithmetic)
       var wanted = [Float](repeating: .nan, count: m * n)
       Gemm.linearInputGradient(dy, weight: weight, rows: m, input: n, output: k, to: &wanted, arithmetic)
       var c = [Float](repeating: .nan, count: m * n)

@@ -1,3 +1,4 @@
+import CVector
 import Foundation
 import Testing
 
@@ -184,6 +185,13 @@ import Testing
     exponentials.write { sum = Kernels.expRow($0, maximum: 1.5, count: x.count) }
     Self.expectEqual(exponentials, xd.map { exp($0 - 1.5) })
     #expect(abs(Double(sum) / xd.reduce(0) { $0 + exp($1 - 1.5) } - 1) < 1e-6)
+
+    let (probabilities, slopes) = (Guarded(x), Guarded(y))
+    probabilities.write { p in
+      slopes.write { flower_probabilities_backward(p, $0, 1.5, 0.3, 0.25, x.count) }
+    }
+    Self.expectEqual(probabilities, xd.map { exp($0 - 1.5) })
+    Self.expectEqual(slopes, zip(xd, y).map { exp($0 - 1.5) * (Double($1) - 0.3) * 0.25 })
   }
 }
 

@@ -62,15 +62,15 @@ import Testing
       let prompt = forest.addPrompt(random.tokens(length, below: c.vocabularySize))
       for title in [3, 1] { forest.addTitle(prompt, random.tokens(title, below: c.vocabularySize)) }
     }
-    forest.askEverywhere(vocabulary: c.vocabularySize, seed: 6)
-    func results(_ blockRows: (forward: Int, backward: Int)) -> [Float] {
+    forest.askEverywhere(vocabulary: c.vocabularySize, seed: 6, stride: 3)
+    func results(_ blockRows: (forward: Int, backward: Int)) -> [Double] {
       transformer.blockRows = blockRows
       let language = LanguageModel(transformer, checkpointing: how.checkpointing)
       let scores = Self.score(language, forest)
       let gradient = FloatArena(count: transformer.trainable.list.count)
       language.backward(
         forest.forest, forest.readouts, gradient: Self.coefficients(scores.count), into: gradient)
-      return Array(gradient.all) + (scores + Self.score(language, forest, training: false)).map { Float($0) }
+      return gradient.all.map { Double($0) } + scores + Self.score(language, forest, training: false)
     }
     let together = results((1 << 20, 1 << 20))
     #expect(together.allSatisfy { $0.isFinite })
@@ -87,6 +87,7 @@ import Testing
     let trained = transformer.trainable.weights
     let weights = trained.copy()
     trained.all.update(repeating: .nan)
+    transformer.blockRows.forward = 3
     var (arrived, waits) = (0, 0)
     transformer.awaitTrained = { end in
       if end <= arrived { return }
@@ -167,6 +168,7 @@ import Testing
     let transformer = Transformer.random(c, seed: 4)
     let once = LanguageModel(transformer)
     let grown = LanguageModel(transformer, checkpointing: checkpointing)
+    transformer.blockRows.forward = 3
     var forest = SequenceForest()
     var random = SeededRandom(9)
     func tokens(_ count: Int) -> [Int32] { random.tokens(count, below: vocabulary) }

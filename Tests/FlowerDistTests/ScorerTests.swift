@@ -443,7 +443,7 @@ import Testing
   @Test func batchesFitIntoMemory() throws {
     let tokens: [JSON] = (0..<20).map { ["tokens": [JSON($0), 1, 2, 3]] }
     let request = try Self.request(["sequences": JSON(tokens)])
-    let room = (ForestSize(sequence: 4) + ForestSize(sequence: 4)).bytes(Self.configuration, training: false)
+    let room = (ForestSize(sequence: 4) + ForestSize(sequence: 4)).bytes(Self.configuration, training: false, .fma)
     let little = try Scorer(LanguageModel(Self.transformer), memory: room).score(request).sequences!
     let much = try Scorer(LanguageModel(Self.transformer)).score(request).sequences!
     for (a, b) in zip(little, much) { expectAgreement(a.logProbabilities, b.logProbabilities, tolerance: 1e-5) }

@@ -141,7 +141,7 @@ import Testing
       let weight = b.baseAddress!
       var wanted = [Float](repeating: 0, count: m * n)
       Gemm.multiply(m, n, k, a, lda: k, weight, ldb: k, transposeB: true, &wanted, ldc: n, .bf16x6)
-      let store = PackedWeights(limit: PackedWeights.limit)
+      let store = PackedWeights(limit: PackedWeights.modelLimit)
       let matrix = PackedWeights.Matrix(weight: weight, output: n, input: k, isTransposed: true, arithmetic: .bf16x6)
       #expect(store.keepIfSeen(matrix) == nil)
       let panels = store.keepIfSeen(matrix)

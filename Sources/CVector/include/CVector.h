@@ -77,8 +77,8 @@ float flower_exp_row(float *x, float maximum, long count);
 /// The sum of the same exponentials.
 float flower_exp_sum(const float *x, float maximum, long count);
 
-/// The backward pass of a softmax whose log Σ exp is known: scores s become p = e^{s - log_sum}, and the derivatives d of p
-/// those of what `scale` made the scores of, p (d - delta) · scale, where delta = Σ p d.
+/// The backward pass of a softmax whose log Σ exp is known: scores s become p = e^{s - log_sum}, and the derivatives d of
+/// p those of what `scale` made the scores of, p (d - delta) · scale, where delta = Σ p d.
 void flower_probabilities_backward(
     float *scores, float *d_scores, float log_sum, float delta, float scale, long count);
 

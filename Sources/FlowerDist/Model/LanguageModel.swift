@@ -12,7 +12,7 @@ public final class LanguageModel {
   private var current: Activations?
   private var dHidden = FloatArena(count: 0)
   private let keeping: Activations.Keeping
-  private let packedWeights = PackedWeights(limit: PackedWeights.limit)
+  private let packedWeights = PackedWeights(limit: PackedWeights.modelLimit)
   private var hasConstantWeights = false
   /// What is computed of the forest.
   private(set) var computed = Forest.Extent()

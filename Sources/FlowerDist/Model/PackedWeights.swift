@@ -2,9 +2,10 @@ import CVector
 
 /// Weights in the order in which products read them, for several products with weights that stay as they are.
 ///
-/// A product of few rows would spend a quarter of its time on rearranging its weights. The bits are the same either way.
+/// A product of few rows would spend a quarter of its time on rearranging its weights. The bits are the same either
+/// way.
 final class PackedWeights {
-  /// A weight matrix W `[output, input]`, packed as the right side of x · Wᵀ or, not `transposed`, of dy · W.
+  /// A weight matrix W `[output, input]`, packed as the right side of x · Wᵀ (`isTransposed`) or of dy · W.
   struct Panels {
     fileprivate let base: FloatPointer
     fileprivate let matrix: Matrix
@@ -61,7 +62,8 @@ final class PackedWeights {
           to: base + term * Tile.best.padded(columns) + column * chain.count)
       case .bf16x6:
         let block =
-          ThirdsTile.blocks(term) * ThirdsTile.blocks(columns) + column / ThirdsTile.width * ThirdsTile.blocks(chain.count)
+          ThirdsTile.blocks(term) * ThirdsTile.blocks(columns)
+          + column / ThirdsTile.width * ThirdsTile.blocks(chain.count)
         flower_thirds_of_columns(
           source, input, isTransposed, chain.count, range.count,
           UnsafeMutableRawPointer(base).assumingMemoryBound(to: UInt16.self) + block * ThirdsTile.block)
@@ -96,7 +98,7 @@ final class PackedWeights {
   }
 
   /// Floats that are kept of a model.
-  static let limit = 1 << 26
+  static let modelLimit = 1 << 26
 
   /// Floats that are kept at most; what is used beyond them is packed for each product.
   private let limit: Int
@@ -130,7 +132,7 @@ final class PackedWeights {
     return panels
   }
 
-  /// Keeps the matrix from its second product on, if there is room: what is used once costs no memory.
+  /// Keeps the matrix from its second use on, if there is room: what is used once costs no memory.
   func keepIfSeen(_ matrix: Matrix) -> Panels? {
     if let panels = kept[matrix] { return panels }
     guard !seen.insert(matrix).inserted, used + matrix.floats <= limit else { return nil }

@@ -22,9 +22,8 @@ extension Transformer {
     for layer in (0..<c.layers).reversed() {
       let rows = queryRows(forest, layer)
       if a.keeping == .inputs {
-        packedLayer.forget()
         forwardAttention(forest, a, layer, 0..<forest.rowCount, queries: 0..<rows.count)
-        forwardMLP(a, layer, 0..<rows.count, out: nil)
+        forwardOutputAndMLP(a, layer, 0..<rows.count, out: nil)
       }
       // The residual stream's gradient arrives by query and leaves by row.
       if layer < c.layers - 1 { swap(&scratch.dx, &scratch.dQueryOut) }
@@ -56,7 +55,6 @@ extension Transformer {
     let last = layer == c.layers - 1
     let gathered = a.gathered.base
 
-    packedLayer.forget()
     forEachBlock(0..<queries, blockRows.backward) { queries in
       let (first, count) = (queries.lowerBound, queries.count)
       let dOut = s.dQueryOut.base + first * h
@@ -128,7 +126,8 @@ extension Transformer {
     }
   }
 
-  /// The gradient of the queries `queries`, of the rows `rows`, from after RoPE to their normalised inputs, where it is written.
+  /// The gradient of the queries `queries`, of the rows `rows`, from after RoPE to their normalised inputs, where it is
+  /// written: `dNormed` may be `normed`.
   private func backwardQueries(
     _ forest: Forest, _ a: Activations, _ layer: Int, _ queries: Range<Int>, _ rows: ArraySlice<Int32>,
     _ s: BackwardScratch, normed: FloatPointer, dNormed: MutableFloatPointer?, _ gradient: FloatArena
@@ -179,7 +178,8 @@ extension Transformer {
 
   /// Bytes of scratch that the backward pass needs, without that of the attention.
   static func backwardBytes(_ c: ModelConfiguration, rows: Int) -> Int {
-    4 * (rows * (3 * c.hiddenSize + 2 * c.queryDim + 2 * c.kvDim) + min(rows, usualBlockRows.backward * Threads.count) * c.intermediateSize)
+    let block = min(rows, usualBlockRows.backward * Threads.count)
+    return 4 * (rows * (3 * c.hiddenSize + 2 * c.queryDim + 2 * c.kvDim) + block * c.intermediateSize)
   }
 }
 

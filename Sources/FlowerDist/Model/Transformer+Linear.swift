@@ -8,8 +8,7 @@ extension Transformer {
   ) {
     Gemm.linear(
       x, weight: weights.base + linear.weight, rows: rows, input: linear.input, output: linear.output, to: y,
-      accumulate: accumulate,
-      packed: panels(linear, transposed: true), arithmetic)
+      accumulate: accumulate, packed: panels(linear, transposed: true), arithmetic)
     if let bias = linear.bias { Kernels.addBias(weights.base + bias, to: y, rows: rows, width: linear.output) }
     forEachAdapted(linear, layer) { part in
       let u = lowRank.reserve(rows * part.rank)
@@ -25,7 +24,10 @@ extension Transformer {
     let matrix = PackedWeights.Matrix(
       weight: FloatPointer(weights.base + linear.weight), output: linear.output, input: linear.input,
       isTransposed: transposed, arithmetic: arithmetic)
-    return isInBlocks ? packedWeights?.kept(matrix) ?? packedLayer.keep(matrix) : packedWeights?.keepIfSeen(matrix)
+    guard let block else { return packedWeights?.keepIfSeen(matrix) }
+    // All blocks together are one use.
+    let kept = block == 0 ? packedWeights?.keepIfSeen(matrix) : packedWeights?.kept(matrix)
+    return kept ?? packedLayer.keep(matrix)
   }
 
   /// The embedding as the right side of the logits' product.

@@ -24,13 +24,13 @@ public final class Transformer {
   var packedWeights: PackedWeights?
   /// Weights of the layer at hand, for the blocks of its rows.
   private(set) var packedLayer: PackedWeights
-  /// Rows of each thread that go through several products of a layer before the next rows do: what one product writes is still
-  /// in the second-level cache when the next reads it. On the way back they are whole chains of the weights' gradients, so
-  /// that no bit depends on it.
+  /// Rows of each thread that go through several products of a layer before the next rows do: what one product writes is
+  /// still in the second-level cache when the next reads it. On the way back they are whole chains of the weights'
+  /// gradients, so that no bit depends on them.
   var blockRows = Transformer.usualBlockRows
   static let usualBlockRows = (forward: 224, backward: Gemm.chain)
-  /// Whether a layer's rows are computed in several blocks.
-  private(set) var isInBlocks = false
+  /// The number of the block at hand, where a layer's rows are computed in several.
+  private(set) var block: Int?
   private let rotary: RotaryTable
   private var gradients: BackwardScratch?
 
@@ -99,12 +99,11 @@ public final class Transformer {
     for layer in 0..<c.layers {
       let last = layer == c.layers - 1
       awaitTrained?(last ? trainable.list.count : start(ofLayer: layer + 1))
-      packedLayer.forget()
       let layerQueries = last ? queries : rows
       forwardAttention(forest, a, layer, rows, queries: layerQueries)
       // Lets messages move.
       awaitTrained?(0)
-      forwardMLP(a, layer, layerQueries, out: last ? a.final.base : a.input(layer + 1))
+      forwardOutputAndMLP(a, layer, layerQueries, out: last ? a.final.base : a.input(layer + 1))
     }
     Kernels.rmsNorm(
       a.final.base + queries.lowerBound * h, weight: weights.base + layout.finalNorm, epsilon: Float(c.rmsNormEps),
@@ -112,14 +111,21 @@ public final class Transformer {
       rows: queries.count, width: h)
   }
 
-  /// Calls `body` for blocks of `rows` of at most `size` for each thread, with the layer's weights packed once for all of them.
+  /// Calls `body` for blocks of `rows` of at most `size` for each thread, with its weights packed once for all of them.
   func forEachBlock(_ rows: Range<Int>, _ size: Int, _ body: (Range<Int>) -> Void) {
     let size = size * Threads.count
-    isInBlocks = rows.count > size
-    defer { isInBlocks = false }
-    for first in stride(from: rows.lowerBound, to: rows.upperBound, by: size) {
+    packedLayer.forget()
+    defer { block = nil }
+    for (index, first) in stride(from: rows.lowerBound, to: rows.upperBound, by: size).enumerated() {
+      block = rows.count > size ? index : nil
       body(first..<min(first + size, rows.upperBound))
     }
+  }
+
+  /// Bytes of the weights that are packed for blocks, where there are so many rows.
+  static func packedLayerBytes(_ c: ModelConfiguration, rows: Int, _ arithmetic: Arithmetic) -> Int {
+    rows > usualBlockRows.forward * Threads.count
+      ? 4 * PackedWeights.floats(ofLayerIn: ParameterLayout(c), arithmetic) : 0
   }
 
   /// The row of each query of a layer: all rows, in the last layer those whose output is used.
@@ -127,7 +133,8 @@ public final class Transformer {
     layer == configuration.layers - 1 ? forest.queryRows : (0..<Int32(forest.rowCount)).map { $0 }
   }
 
-  /// A layer up to what its attention puts out for `queries` of ``queryRows(_:_:)``; `rows` are those not computed before.
+  /// A layer up to what its attention puts out, for its keys and values of `rows` and the queries `queries` of
+  /// ``queryRows(_:_:)``.
   func forwardAttention(_ forest: Forest, _ a: Activations, _ layer: Int, _ rows: Range<Int>, queries: Range<Int>) {
     let c = configuration
     let h = c.hiddenSize
@@ -187,9 +194,11 @@ public final class Transformer {
     rotate(q, stride: c.queryDim, heads: c.heads, rows.map { forest.positions[Int($0)] }, inverse: false)
   }
 
-  /// The rest of the layer for `queries`: the attention's projection and the MLP, `out` = `[queries, hidden]`. Without `out` only
-  /// what the layer's backward pass needs, up to gates and ups.
-  func forwardMLP(_ a: Activations, _ layer: Int, _ queries: Range<Int>, out: MutableFloatPointer?) {
+  /// The rest of the layer for `queries`: the attention's projection and the MLP, `out` = `[queries, hidden]`. Without
+  /// `out` only what the layer's backward pass needs, up to gates and ups.
+  func forwardOutputAndMLP(
+    _ a: Activations, _ layer: Int, _ queries: Range<Int>, out: MutableFloatPointer?
+  ) {
     let c = configuration
     let h = c.hiddenSize
     let p = layout.layers[layer]

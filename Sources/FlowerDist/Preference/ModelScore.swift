@@ -53,6 +53,7 @@ final class ModelScore: PreferenceScore, @unchecked Sendable {
     bytes =
       4 * model.transformer.layout.count + 4 * leaves * min(rememberedLimit, dataset.train.count)
       + Activations.bytes(configuration, rows: rows, queries: rows, keeping: .nothing)
+      + Transformer.packedLayerBytes(configuration, rows: rows, model.transformer.arithmetic)
   }
 
   func scores(for context: PreferenceContext, into scores: UnsafeMutableBufferPointer<Double>) {

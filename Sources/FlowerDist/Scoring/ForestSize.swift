@@ -41,9 +41,10 @@ struct ForestSize: Equatable {
   }
 
   /// Bytes that scoring it takes, besides the weights and their gradient.
-  func bytes(_ c: ModelConfiguration, training: Bool) -> Int {
+  func bytes(_ c: ModelConfiguration, training: Bool, _ arithmetic: Arithmetic) -> Int {
     Activations.bytes(c, rows: rows, queries: queries, keeping: training ? .everything : .nothing)
       + (training ? Transformer.backwardBytes(c, rows: rows) + 4 * queries * c.hiddenSize : 0)
+      + Transformer.packedLayerBytes(c, rows: rows, arithmetic)
       + Head.vocabularyBytes(c, readouts: queries) + MemoryLayout<Int32>.stride * pathRows
   }
 }

@@ -225,7 +225,7 @@ public struct Scorer {
     var batches: [Range<Int>] = []
     var total = ForestSize()
     for (index, size) in sizes.enumerated() {
-      let bytes = size.bytes(language.configuration, training: training)
+      let bytes = size.bytes(language.configuration, training: training, language.transformer.arithmetic)
       guard bytes <= memory else {
         throw FlowerError(
           .data,
@@ -234,7 +234,7 @@ public struct Scorer {
       }
       let sum = total + size
       if let last = batches.last, last.count < limit, sum.rows <= Self.rowsAtOnce,
-        sum.bytes(language.configuration, training: training) <= memory
+        sum.bytes(language.configuration, training: training, language.transformer.arithmetic) <= memory
       {
         batches[batches.count - 1] = last.lowerBound..<index + 1
         total = sum

@@ -54,7 +54,7 @@ struct MemoryPlan: CustomStringConvertible {
     activations =
       Activations.bytes(c, rows: rows, queries: queries, keeping: keeping) + Transformer.backwardBytes(c, rows: rows)
       + (vocabulary ? Head.vocabularyBytes(c, readouts: queries) : 0)
-      + (rows > Transformer.usualBlockRows.forward ? 4 * PackedWeights.floats(ofLayerIn: ParameterLayout(c), arithmetic) : 0)
+      + Transformer.packedLayerBytes(c, rows: rows, arithmetic)
       + (arithmetic == .bf16x6 ? Threads.count * ThirdsProduct.scratchBytes : 0)
   }
 
@@ -74,7 +74,7 @@ struct MemoryPlan: CustomStringConvertible {
       keeping: recipe.training.activationCheckpointing ? .inputs : .everything, recipe.training.arithmetic)
     if recipe.checkpoint.background { snapshot = weights + optimizer }
     if recipe.validation.every > 0 || recipe.trajectories.samplers > 0 {
-      packed = 4 * min(PackedWeights.limit, setup.transformer.packedFloats)
+      packed = 4 * min(PackedWeights.modelLimit, setup.transformer.packedFloats)
     }
     // What every prompt reads at the root, which all titles leave.
     activations += Head.optionBytes(
@@ -89,7 +89,10 @@ struct MemoryPlan: CustomStringConvertible {
     let tree = setup.catalogue.tree
     let nodes = setup.catalogue.dataset.isDistribution ? tree.nodeCount : recipe.titlesPerPrompt * setup.longestTitle
     let c = model.configuration
-    activations += Activations.bytes(c, rows: setup.longestPrompt + nodes, queries: 1 + nodes, keeping: .nothing)
+    let rows = setup.longestPrompt + nodes
+    activations +=
+      Activations.bytes(c, rows: rows, queries: 1 + nodes, keeping: .nothing)
+      + Transformer.packedLayerBytes(c, rows: rows, model.arithmetic)
     if recipe.objective.support == .vocabulary { activations += Head.vocabularyBytes(c, readouts: 1 + nodes) }
   }
 
