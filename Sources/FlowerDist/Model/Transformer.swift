@@ -18,6 +18,8 @@ public final class Transformer {
 
   /// Returns when what is trained is there up to an offset; set where new weights may still be on their way.
   var awaitTrained: ((_ end: Int) -> Void)?
+  /// Called every few products of a forward pass, for what goes on beside it.
+  var betweenProducts: (() -> Void)?
 
   let lowRank = LowRankScratch()
   /// Set while no weight changes.
@@ -101,8 +103,7 @@ public final class Transformer {
       awaitTrained?(last ? trainable.list.count : start(ofLayer: layer + 1))
       let layerQueries = last ? queries : rows
       forwardAttention(forest, a, layer, rows, queries: layerQueries)
-      // Lets messages move.
-      awaitTrained?(0)
+      betweenProducts?()
       forwardOutputAndMLP(a, layer, layerQueries, out: last ? a.final.base : a.input(layer + 1))
     }
     Kernels.rmsNorm(

@@ -61,6 +61,10 @@ public final class Trainer {
       guard let self, let weightArrival else { return }
       worker.clock.interrupt(.reduction) { weightArrival.wait(upTo: end) }
     }
+    language.transformer.betweenProducts = { [weak self] in
+      guard let self, let weightArrival else { return }
+      worker.clock.interrupt(.reduction) { weightArrival.advance() }
+    }
   }
 
   /// Keeps the prompts' tokens in a file, which other runs use as well. Collective.
@@ -290,7 +294,8 @@ public final class Trainer {
     return gather(titles(for: batches, step), step)
   }
 
-  /// Lets messages move amid a backward pass, and in the last one begins with what is complete of its gradient.
+  /// Lets messages move before the grains and amid their backward passes, and begins with what is complete of the `last`
+  /// one's gradient.
   private func advance(_ last: FloatArena?, completeFrom offset: Int) {
     if communicator.size == 1 { return }
     worker.clock.interrupt(.reduction) {
