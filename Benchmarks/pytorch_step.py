@@ -2,7 +2,7 @@
 
     pip install torch==2.13.0+cpu transformers==5.23.0 numpy      # --compile also needs g++
     python Benchmarks/pytorch_step.py [--trajectories 1] [--threads 1] [--repeats 40] [--variant all] [--check]
-        [--published] [--sft] [--json FILE] [--hidden 256 ...] [--no-bias] [--lora RANK] [--adamw]
+        [--published] [--sft] [--json FILE | --paced] [--hidden 256 ...] [--no-bias] [--lora RANK] [--adamw]
 
 The model of docs and issues, unless options say otherwise: Qwen2, hidden 256, 6 layers, 8 heads, 2 kv heads, intermediate
 704, vocabulary 8192, tied, float32; Llama is the same with --no-bias. A step has 8 examples: a prompt of 200 tokens, an SFT
@@ -19,6 +19,9 @@ one matrix each, memory is kept instead of returned to the system. Variants:
 --published instead times the step of the published code: SFT forward of prompt + title with logits on every token, for
 each title the loop over its tokens (here given, so that both do the same work) and a second forward of prompt + title
 whose result the published code overwrites, backward. --sft times Hugging Face's SFT step alone.
+
+With --paced it measures anew for each line that it reads from standard input and answers with a line of JSON, so that other
+programs can take their steps between its own; `flower-worker bench --paced` does the same.
 """
 
 import argparse
@@ -27,6 +30,7 @@ import json
 import platform
 import resource
 import statistics
+import sys
 import time
 
 import torch
@@ -311,6 +315,10 @@ def published_step(model, batch):
     return loss
 
 
+def peak_bytes():
+    return 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
 def measure(run, repeats, warm_up=5, after=lambda: None):
     """Seconds on the clock, and of the processor: on a machine that others use as well the latter tell more."""
     seconds, cpu = [], []
@@ -325,11 +333,12 @@ def measure(run, repeats, warm_up=5, after=lambda: None):
             "repeats": repeats}
 
 
-def gemm_ceiling(size=1536, repeats=15):
-    """GFLOP/s of square sgemm: best and median."""
+def gemm_ceiling(size=1536, repeats=15, warm_up=5):
+    """GFLOP/s of square sgemm: best and median, and the median in processor time."""
     a, b, c = torch.randn(size, size), torch.randn(size, size), torch.empty(size, size)
-    seconds = measure(lambda: torch.mm(a, b, out=c), repeats)
-    return {"best": 2e-9 * size**3 / seconds["minimum"], "median": 2e-9 * size**3 / seconds["median"]}
+    seconds = measure(lambda: torch.mm(a, b, out=c), repeats, warm_up)
+    return {name: 2e-9 * size**3 / seconds[of] for name, of in
+            {"best": "minimum", "median": "median", "processor": "cpu_median"}.items()}
 
 
 def main():
@@ -343,6 +352,7 @@ def main():
     parser.add_argument("--sft", action="store_true", help="time Hugging Face's SFT step instead")
     parser.add_argument("--check", action="store_true", help="compare loss and gradients with Hugging Face first")
     parser.add_argument("--json", metavar="FILE", help="also write the results there")
+    parser.add_argument("--paced", action="store_true", help="measure for each line of input; the steps before only once")
     for name in SHAPE:
         parser.add_argument("--" + name.replace("_", "-"), type=int, default=globals()[name.upper()])
     parser.add_argument("--no-bias", action="store_true", help="none of q, k and v: Llama instead of Qwen2")
@@ -355,9 +365,6 @@ def main():
     torch.set_num_threads(arguments.threads)
     keep_freed_memory()
     batch = make_batch()
-    result = {"torch": torch.__version__, "cpu_capability": torch.backends.cpu.get_cpu_capability(),
-              "machine": platform.machine(), "threads": arguments.threads, "sgemm_gflops": gemm_ceiling(), "seconds": {}}
-    print("sgemm: best {best:.0f}, median {median:.0f} GFLOP/s".format(**result["sgemm_gflops"]))
     if arguments.published or arguments.sft:
         model = hugging_face_model().train()
         runs = {"published": lambda: published_step(model, batch)} if arguments.published else {}
@@ -371,12 +378,25 @@ def main():
                 print(f"{name}: " + ", ".join(f"{k} {v:.1e}" for k, v in check(Step(name), batch).items()))
         steps = {name: Step(name) for name in names}
         runs = {name: (lambda step=step: step.run(batch), step.parameters()) for name, step in steps.items()}
-    for name, (run, parameters) in runs.items():
-        after = torch.optim.AdamW(parameters, lr=1e-4, foreach=False).step if arguments.adamw else lambda: None
-        result["seconds"][name] = measure(run, arguments.repeats, arguments.warm_up, after)
+    afters = {
+        name: torch.optim.AdamW(parameters, lr=1e-4, foreach=False).step if arguments.adamw else lambda: None
+        for name, (_, parameters) in runs.items()}
+    if arguments.paced:
+        warm_up = arguments.warm_up
+        for _ in sys.stdin:
+            ceiling = gemm_ceiling(repeats=1, warm_up=1)
+            seconds = {name: measure(run, arguments.repeats, warm_up, afters[name]) for name, (run, _) in runs.items()}
+            print(json.dumps({"sgemm_gflops": ceiling, "seconds": seconds, "peak_bytes": peak_bytes()}), flush=True)
+            warm_up = 0
+        return
+    result = {"torch": torch.__version__, "cpu_capability": torch.backends.cpu.get_cpu_capability(),
+              "machine": platform.machine(), "threads": arguments.threads, "sgemm_gflops": gemm_ceiling(), "seconds": {}}
+    print("sgemm: best {best:.0f}, median {median:.0f} GFLOP/s".format(**result["sgemm_gflops"]))
+    for name, (run, _) in runs.items():
+        result["seconds"][name] = measure(run, arguments.repeats, arguments.warm_up, afters[name])
         line = "{:10} median {median:.3f} s, minimum {minimum:.3f} s, processor {cpu_median:.3f} s ({repeats} repeats)"
         print(line.format(name, **result["seconds"][name]))
-    result["peak_bytes"] = 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    result["peak_bytes"] = peak_bytes()
     print("resident memory: {:.0f} MB at most".format(result["peak_bytes"] / 1e6))
     if arguments.json:
         with open(arguments.json, "w") as file:

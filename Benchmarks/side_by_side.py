@@ -1,18 +1,22 @@
 #!/usr/bin/env python3
-"""FlowerDist's step beside PyTorch's, alternating in one session: ratios of the same rounds, for K = 1, 4, 8 titles.
+"""FlowerDist's step beside PyTorch's, a step of one and a step of the other: ratios of the same rounds, for K = 1, 4, 8 titles.
 
     ./launch setup
-    Benchmarks/side_by_side.py [--rounds 5] [--repeats 10]
+    Benchmarks/side_by_side.py [--rounds 15] [--trajectories 1 4 8]
 
-The first start makes an environment of its own in .cache/pytorch (PyTorch for CPUs and transformers, about 1 GB). A round
-times, one after the other, FlowerDist's step with given titles and with titles that it samples itself (`bench`), in each
-arithmetic that this CPU computes without emulation, the hand-optimised PyTorch step (`pytorch_step.py`, compiled), the
-published step and Hugging Face's SFT step; the steps of
-PyTorch are given their titles, so ours with sampling does more than they do. Processor seconds count: on a shared machine
-they are steadier than the clock, and one thread that never waits has no others. Shown are medians over the rounds of the ratios within a round, least and
-most in brackets.
+The first start makes an environment of its own in .cache/pytorch (PyTorch for CPUs and transformers, about 1 GB). All
+programs run at once, on one core, and wait; in a round each takes one step: FlowerDist's with given titles and with titles
+that it samples itself (`bench`), in each arithmetic that this CPU computes without emulation, the hand-optimised PyTorch
+step (`pytorch_step.py`, compiled), the published step and Hugging Face's SFT step; the steps of PyTorch are given their
+titles, so ours with sampling does more than they do. So what is compared happened within a second or two, which matters
+on a machine whose speed others change; every other round goes backwards, so that nobody is always first. Processor
+seconds count: one thread that never waits has no others. Shown are medians over the rounds, of times as of the ratios within
+a round, in brackets their quartiles.
+
+Before each step a program multiplies square matrices with its own library. The rows "quiet" are of the rounds in which that reached,
+for the programs that a number is about, at least 95 % of what it reached in the best round; "all" of all rounds.
 """
-import argparse, json, pathlib, statistics, subprocess, sys, tempfile
+import argparse, json, os, pathlib, statistics, subprocess, sys
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 ENVIRONMENT = ROOT / ".cache/pytorch"
@@ -31,19 +35,56 @@ def make_environment():
     subprocess.run([PYTHON, "-m", "pip", "install", "-q", *rest], check=True)
 
 
-def pytorch(k, repeats, *options):
-    with tempfile.NamedTemporaryFile(suffix=".json") as file:
-        subprocess.run(
-            [PYTHON, ROOT / "Benchmarks/pytorch_step.py", "--trajectories", str(k), "--repeats", str(repeats), "--json",
-             file.name, *options], check=True, stdout=subprocess.DEVNULL)
-        return json.load(file)
+class Paced:
+    """A program that measures a step whenever it is told to, and waits in between; the first time it warms up."""
+
+    def __init__(self, *command):
+        self.process = subprocess.Popen(
+            [*map(str, command), "--repeats", "1", "--paced"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def step(self):
+        self.process.stdin.write("\n")
+        self.process.stdin.flush()
+        line = self.process.stdout.readline()
+        if not line:
+            raise SystemExit(f"{' '.join(self.process.args)} ended with {self.process.wait()}")
+        return json.loads(line)
+
+    def end(self):
+        self.process.stdin.close()
+        self.process.wait()
 
 
-def ours(k, repeats, *options, worker=WORKER):
-    output = subprocess.run(
-        [worker, "bench", "--trajectories", str(k), "--repeats", str(repeats), "--json", *options], check=True,
-        capture_output=True).stdout
-    return json.loads(output)
+def ours(*options, worker=WORKER):
+    return Paced(worker, "bench", *options)
+
+
+def pytorch(*options):
+    return Paced(PYTHON, ROOT / "Benchmarks/pytorch_step.py", *options)
+
+
+def in_turn(programs, rounds):
+    """What each of the programs, by name, measured in each round."""
+    os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+    running = {name: start() for name, start in programs.items()}
+    for program in running.values():
+        program.step()
+    measured = []
+    for number in range(rounds):
+        order = list(running)[:: -1 if number % 2 else 1]
+        measured.append({name: running[name].step() for name in order})
+    for program in running.values():
+        program.end()
+    return measured
+
+
+def quiet(measured, *names):
+    """The rounds in which sgemm was fast beside each of these programs' steps."""
+    def speed(steps, name):
+        return steps[name]["sgemm_gflops"]["processor"]
+
+    best = {name: max(speed(steps, name) for steps in measured) for name in names}
+    return [steps for steps in measured if all(speed(steps, name) >= 0.95 * best[name] for name in names)]
 
 
 def arithmetics():
@@ -53,42 +94,47 @@ def arithmetics():
 
 
 def spread(values, digits):
-    return f"{statistics.median(values):.{digits}f} ({min(values):.{digits}f} to {max(values):.{digits}f})"
+    if not values:
+        return "none"
+    low, middle, high = statistics.quantiles(values, method="inclusive") if len(values) > 1 else values * 3
+    return f"{middle:.{digits}f} ({low:.{digits}f} to {high:.{digits}f})"
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--repeats", type=int, default=10)
+    parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--trajectories", type=int, nargs="+", default=[1, 4, 8], metavar="K")
     arguments = parser.parse_args()
     make_environment()
     if arguments.rounds < 1:
         return
-    print("| K | arithmetic | FlowerDist, processor s | of sgemm, % | on-policy, processor s | sampling, % of it "
+    print("| K | arithmetic | rounds | FlowerDist, processor s | of sgemm, % | on-policy, processor s | sampling, % of it "
           "| PyTorch optimised, times as long as the first | published step | Hugging Face SFT |")
-    print("| --- " * 9 + "|", flush=True)
+    print("| --- " * 10 + "|", flush=True)
     for k in arguments.trajectories:
-        rounds = {arithmetic: [] for arithmetic in arithmetics()}
-        for _ in range(arguments.rounds):
-            measured = {
-                arithmetic: [ours(k, arguments.repeats, "--arithmetic", arithmetic, "--draws", draws)
-                             for draws in ("given", "policy")]
-                for arithmetic in rounds}
-            others = pytorch(k, arguments.repeats, "--variant", "compiled")["seconds"]
-            # These two take many times as long.
-            others |= pytorch(k, max(2, arguments.repeats // 4), "--published", "--sft")["seconds"]
-            for arithmetic, (given, sampled) in measured.items():
-                own = given["forward_backward"]["processor_seconds"]
-                share = sampled["phases"]["sampling"]["median_seconds"] / sampled["forward_backward"]["median_seconds"]
-                rounds[arithmetic].append({
-                    "own": own, "sgemm": 100 * given["share_of_sgemm"],
-                    "sampled": sampled["forward_backward"]["processor_seconds"], "sampling": 100 * share,
-                } | {name: seconds["cpu_median"] / own for name, seconds in others.items()})
-        columns = [("own", 3), ("sgemm", 0), ("sampled", 3), ("sampling", 1), ("compiled", 2), ("published", 1), ("sft", 1)]
-        for arithmetic, results in rounds.items():
-            print(f"| {k} | {arithmetic} | " + " | ".join(spread([r[name] for r in results], digits) for name, digits in columns)
-                  + " |", flush=True)
+        titles = ("--trajectories", k)
+        programs = {
+            (arithmetic, draws): lambda options=("--arithmetic", arithmetic, "--draws", draws): ours(*titles, *options)
+            for arithmetic in arithmetics() for draws in ("policy", "given")}
+        programs |= {
+            "compiled": lambda: pytorch(*titles, "--variant", "compiled"),
+            "others": lambda: pytorch(*titles, "--published", "--sft", "--warm-up", "1")}
+        measured = in_turn(programs, arguments.rounds)
+        for arithmetic in arithmetics():
+            given, policy = (arithmetic, "given"), (arithmetic, "policy")
+            # Of a round: the programs, digits, and the number.
+            columns = [
+                ([given], 3, lambda r: r[given]["forward_backward"]["processor_seconds"]),
+                ([given], 0, lambda r: 100 * r[given]["share_of_sgemm"]),
+                ([policy], 3, lambda r: r[policy]["forward_backward"]["processor_seconds"]),
+                ([policy], 1, lambda r: 100 * r[policy]["phases"]["sampling"]["median_seconds"]
+                 / r[policy]["forward_backward"]["median_seconds"])]
+            for program, name, digits in ("compiled", "compiled", 2), ("others", "published", 1), ("others", "sft", 1):
+                columns.append(([given, program], digits, lambda r, program=program, name=name:
+                                r[program]["seconds"][name]["cpu_median"] / r[given]["forward_backward"]["processor_seconds"]))
+            for which, choose in ("quiet", quiet), ("all", lambda rounds, *_: rounds):
+                cells = [spread([number(r) for r in choose(measured, *names)], digits) for names, digits, number in columns]
+                print(f"| {k} | `{arithmetic}` | {which} | " + " | ".join(cells) + " |", flush=True)
 
 
 if __name__ == "__main__":

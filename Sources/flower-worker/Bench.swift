@@ -13,6 +13,10 @@ struct Bench: ParsableCommand {
       gradients instead, and projects the reduction to more ranks.
 
       With --tokenizer and --texts it times the encoding of texts instead.
+
+      With --paced it measures anew for each line that it reads from standard
+      input, and answers with a line of JSON, so that other programs can take
+      their steps between its own.
       """)
 
   @Option(help: "Width of the residual stream.")
@@ -59,6 +63,8 @@ struct Bench: ParsableCommand {
   var texts: String?
   @Flag(help: "Print the result as JSON.")
   var json = false
+  @Flag(help: "Measure for each line of input; the steps before only once.")
+  var paced = false
 
   func validate() throws {
     if warmUp < 0 { throw ValidationError("--warm-up must be at least 0") }
@@ -66,6 +72,7 @@ struct Bench: ParsableCommand {
     if parameters < 1 { throw ValidationError("--parameters must be at least 1") }
     if network && tokenizer != nil { throw ValidationError("--network and --tokenizer do not go together") }
     if (tokenizer == nil) != (texts == nil) { throw ValidationError("--tokenizer and --texts go together") }
+    if paced && (network || tokenizer != nil) { throw ValidationError("--paced is for steps") }
     if threads < 1 || threads > 1024 { throw ValidationError("--threads must be 1 to 1024") }
   }
 
@@ -82,7 +89,16 @@ struct Bench: ParsableCommand {
     }
     OpenBLAS.chooseKernels()
     Threads.count = threads
-    let result = try Benchmark(shape).run(repeats: repeats, warmUp: warmUp)
+    let benchmark = try Benchmark(shape)
+    if paced {
+      var unmeasured = warmUp
+      while readLine() != nil {
+        print(benchmark.run(repeats: repeats, warmUp: unmeasured).json)
+        unmeasured = 0
+      }
+      return
+    }
+    let result = benchmark.run(repeats: repeats, warmUp: warmUp)
     print(json ? result.json.description : result.description)
   }
 

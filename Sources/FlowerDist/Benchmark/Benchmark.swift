@@ -8,6 +8,8 @@ public final class Benchmark {
   private let optimizer: AdamW
   private let communicator = SingleProcess()
   private let prompts: [[Int32]]
+  /// With no measurement yet.
+  private let ceiling: MachineCeiling
   private var step = 0
   /// Of this step's forward and backward.
   private var processorSeconds = 0.0
@@ -36,12 +38,14 @@ public final class Benchmark {
     reducer = GradientReducer(count: list.count, grains: 1, communicator: communicator)
     optimizer = AdamW(Recipe.Optimizer(), list: list, plan: reducer.plan, rank: 0)
     prompts = shape.prompts
+    ceiling = MachineCeiling(threads: Threads.count)
   }
 
-  /// Runs `warmUp` steps, then `repeats` measured ones, each after a measurement of the machine's ceiling.
+  /// Runs `warmUp` steps, then `repeats` measured ones, each after a measurement of the machine's ceiling, with
+  /// `Threads.count` of when this was made.
   public func run(repeats: Int, warmUp: Int = 3) -> BenchmarkResult {
     var last = Step(titles: TitleForest(rewards.tree))
-    var ceiling = MachineCeiling(threads: Threads.count)
+    var ceiling = ceiling
     for _ in 0..<warmUp { last = runStep() }
     let before = ResidentMemory.now
     var phases: [PhaseClock.Phase: Samples] = [:]
