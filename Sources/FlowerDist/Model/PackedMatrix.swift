@@ -78,14 +78,15 @@ struct PackedMatrix {
     let panels = tile.padded(columns) / width
     // Each panel has its share of the next rows' cache lines.
     let lines = nextA == nil ? 0 : (range.count + 15) / 16
+    let share = (lines + panels - 1) / panels
     for index in 0..<panels {
       let panel = base + index * width * terms + range.lowerBound * width
       let target = c + index * width
       let count = columns - index * width
-      let fetched = index * lines / panels
+      let fetched = index * share
       var next = flower_next(
         c: index + 1 < panels ? target + width : c + rows * ldc, a: (nextA ?? a) + 16 * fetched,
-        lines: (index + 1) * lines / panels - fetched, is_cold: isCold)
+        lines: min(share, lines - fetched), is_cold: isCold)
       if count >= width {
         tile.function(
           rows, range.count, alpha, a, strides.row, strides.term, panel, width, target, ldc, accumulate, &next)

@@ -23,7 +23,7 @@ extension Transformer {
       let rows = queryRows(forest, layer)
       if a.keeping == .inputs {
         forwardAttention(forest, a, layer, 0..<forest.rowCount, queries: 0..<rows.count)
-        forwardOutputAndMLP(a, layer, 0..<rows.count, out: nil)
+        forwardOutputAndMLP(forest, a, layer, 0..<rows.count, out: nil)
       }
       // The residual stream's gradient arrives by query and leaves by row.
       if layer < c.layers - 1 { swap(&scratch.dx, &scratch.dQueryOut) }

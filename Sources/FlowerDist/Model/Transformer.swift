@@ -104,7 +104,7 @@ public final class Transformer {
       let layerQueries = last ? queries : rows
       forwardAttention(forest, a, layer, rows, queries: layerQueries)
       betweenProducts?()
-      forwardOutputAndMLP(a, layer, layerQueries, out: last ? a.final.base : a.input(layer + 1))
+      forwardOutputAndMLP(forest, a, layer, layerQueries, out: last ? a.final.base : a.input(layer + 1))
     }
     Kernels.rmsNorm(
       a.final.base + queries.lowerBound * h, weight: weights.base + layout.finalNorm, epsilon: Float(c.rmsNormEps),
@@ -140,16 +140,12 @@ public final class Transformer {
     let c = configuration
     let h = c.hiddenSize
     let queryRows = queryRows(forest, layer)[queries]
-    let first = queries.lowerBound * h
     forwardKeysValues(forest, a, layer, rows)
-    var normed = a.normed.base + first
+    // Queries are rows, but not in the last layer.
+    var normed = a.normed.base + queries.lowerBound * h
     if layer == c.layers - 1 {
       gather(a.normed.base, queryRows, to: a.gathered.base)
-      gather(a.input(layer), queryRows, to: a.middle(layer) + first)
       normed = a.gathered.base
-    } else {
-      // Queries are rows.
-      (a.middle(layer) + first).update(from: a.input(layer) + first, count: queries.count * h)
     }
     forwardQueries(forest, a, layer, queries, queryRows, normed: normed)
     attention(forest, a, layer, queryRows).forward()
@@ -198,17 +194,19 @@ public final class Transformer {
   /// The rest of the layer for `queries`: the attention's projection and the MLP, `out` = `[queries, hidden]`. Without
   /// `out` only what the layer's backward pass needs, up to gates and ups.
   func forwardOutputAndMLP(
-    _ a: Activations, _ layer: Int, _ queries: Range<Int>, out: MutableFloatPointer?
+    _ forest: Forest, _ a: Activations, _ layer: Int, _ queries: Range<Int>, out: MutableFloatPointer?
   ) {
     let c = configuration
     let h = c.hiddenSize
     let p = layout.layers[layer]
     let gathered = a.gathered.base
+    let rows = queryRows(forest, layer)
     forEachBlock(queries, blockRows.forward) { queries in
       let first = queries.lowerBound
       let count = queries.count
       let middle = a.middle(layer) + first * h
       let gateUp = a.gateUp(layer) + first * 2 * c.intermediateSize
+      gather(a.input(layer), rows[queries], to: middle)
       forward(p.o, layer, a.attended(layer) + first * c.queryDim, rows: count, to: middle, accumulate: true)
       Kernels.rmsNorm(
         middle, weight: weights.base + p.postNorm, epsilon: Float(c.rmsNormEps), out: gathered,
