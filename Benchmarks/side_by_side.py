@@ -63,16 +63,22 @@ def pytorch(*options):
     return Paced(PYTHON, ROOT / "Benchmarks/pytorch_step.py", *options)
 
 
-def in_turn(programs, rounds):
-    """What each of the programs, by name, measured in each round."""
+def in_turn(programs, rounds, apart=False):
+    """What each of the programs, by name, measured in each round. All run at once, or `apart`, each only for its step."""
     os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
-    running = {name: start() for name, start in programs.items()}
+    running = {} if apart else {name: start() for name, start in programs.items()}
     for program in running.values():
         program.step()
-    measured = []
-    for number in range(rounds):
-        order = list(running)[:: -1 if number % 2 else 1]
-        measured.append({name: running[name].step() for name in order})
+
+    def measure(name):
+        program = running.get(name) or programs[name]()
+        result = program.step()
+        if apart:
+            program.end()
+        return result
+
+    measured = [
+        {name: measure(name) for name in list(programs)[:: -1 if number % 2 else 1]} for number in range(rounds)]
     for program in running.values():
         program.end()
     return measured

@@ -76,12 +76,13 @@ final class Workspace {
   ///   - last: arguments for the last rank, if it gets others than the rest.
   ///   - lastProgram: what it runs, if that is another program.
   ///   - mpirun: more options.
+  ///   - input: what the program reads from its standard input.
   ///   - endsAll: Whether mpirun ends all ranks when one ends with an error, as it does unless told otherwise. If not,
   ///     every rank must find its end by itself.
   ///   - meanwhile: Runs beside the program with the process number of mpirun (or of the program alone).
   func run(
     ranks: Int, _ arguments: [String], last: [String]? = nil, lastProgram: String? = nil, mpirun: [String] = [],
-    endsAll: Bool = false,
+    endsAll: Bool = false, input: String = "",
     environment: [Subprocess.Environment.Key: String?] = [:], meanwhile: (pid_t) async throws -> Void = { _ in }
   ) async throws -> Outcome {
     guard File.exists(Self.program) else {
@@ -111,7 +112,7 @@ final class Workspace {
       Configuration(
         executable: .name(command[0]), arguments: Arguments(Array(command.dropFirst())),
         environment: .inherit.updating(variables)),
-      input: .none, output: .string(limit: 1 << 20), error: .string(limit: 1 << 20)
+      input: .string(input), output: .string(limit: 1 << 20), error: .string(limit: 1 << 20)
     ) { execution in try await meanwhile(pid_t(execution.processIdentifier.value)) }
     let code: Int32 =
       switch result.terminationStatus {
