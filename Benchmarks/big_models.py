@@ -43,6 +43,8 @@ def main():
     parser.add_argument("--apart", action="store_true", help="one program in memory at a time")
     parser.add_argument("--worker", type=pathlib.Path, default=WORKER)
     arguments = parser.parse_args()
+    if arguments.rounds < 1 or arguments.examples < 1:
+        parser.error("--rounds and --examples must be at least 1")
     make_environment()
     print("| model | trained | examples | arithmetic | rounds | FlowerDist, processor s | PyTorch, times as long | FlowerDist, MB at most "
           "| without the ceiling's | PyTorch, MB at most |")
@@ -57,10 +59,10 @@ def main():
         for arithmetic in arithmetics():
             peak, others = measured[-1][arithmetic]["memory"]["peak"], measured[-1]["compiled"]["peak_bytes"]
             memory = " | ".join(f"{bytes / 1e6:.0f}" for bytes in (peak, peak - CEILING, others))
-            for which, rounds in ("quiet", quiet(measured, arithmetic, "compiled")), ("all", measured):
+            for which, rounds in ("all", measured), ("quiet", quiet(measured, arithmetic, "compiled")):
                 seconds = [steps[arithmetic]["forward_backward"]["processor_seconds"] for steps in rounds]
                 ratios = [steps["compiled"]["seconds"]["compiled"]["cpu_median"] / own for steps, own in zip(rounds, seconds)]
-                print(f"| {model} | {trained} | {arguments.examples} | `{arithmetic}` | {which} | {spread(seconds, 1)} | {spread(ratios, 2)}"
+                print(f"| {model} | {trained} | {arguments.examples} | `{arithmetic}` | {which}, {len(rounds)} | {spread(seconds, 1)} | {spread(ratios, 2)}"
                       f" | {memory} |", flush=True)
 
 

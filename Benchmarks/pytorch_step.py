@@ -359,6 +359,8 @@ def main():
     parser.add_argument("--lora", type=int, default=0, metavar="RANK", help="train adapters of all matrices instead")
     parser.add_argument("--adamw", action="store_true", help="update the weights after each step, which is not timed")
     arguments = parser.parse_args()
+    if arguments.paced and (arguments.check or arguments.json):
+        parser.error("--paced goes with neither --check nor --json")
     global TITLES, HEAD_DIM, BIAS, LORA
     globals().update({name.upper(): getattr(arguments, name) for name in SHAPE})
     TITLES, HEAD_DIM, BIAS, LORA = 1 + arguments.trajectories, HIDDEN // HEADS, not arguments.no_bias, arguments.lora
@@ -384,10 +386,14 @@ def main():
     if arguments.paced:
         warm_up = arguments.warm_up
         for _ in sys.stdin:
-            ceiling = gemm_ceiling(repeats=1, warm_up=1)
-            seconds = {name: measure(run, arguments.repeats, warm_up, afters[name]) for name, (run, _) in runs.items()}
-            print(json.dumps({"sgemm_gflops": ceiling, "seconds": seconds, "peak_bytes": peak_bytes()}), flush=True)
+            for name, (run, _) in runs.items():
+                for _ in range(warm_up):
+                    run()
+                    afters[name]()
             warm_up = 0
+            ceiling = gemm_ceiling(repeats=1, warm_up=1)
+            seconds = {name: measure(run, arguments.repeats, 0, afters[name]) for name, (run, _) in runs.items()}
+            print(json.dumps({"sgemm_gflops": ceiling, "seconds": seconds, "peak_bytes": peak_bytes()}), flush=True)
         return
     result = {"torch": torch.__version__, "cpu_capability": torch.backends.cpu.get_cpu_capability(),
               "machine": platform.machine(), "threads": arguments.threads, "sgemm_gflops": gemm_ceiling(), "seconds": {}}

@@ -5,16 +5,17 @@
     Benchmarks/side_by_side.py [--rounds 15] [--trajectories 1 4 8]
 
 The first start makes an environment of its own in .cache/pytorch (PyTorch for CPUs and transformers, about 1 GB). All
-programs run at once, on one core, and wait; in a round each takes one step: FlowerDist's with given titles and with titles
+programs run at once, on one core, and wait; in a round each takes its step: FlowerDist's with given titles and with titles
 that it samples itself (`bench`), in each arithmetic that this CPU computes without emulation, the hand-optimised PyTorch
 step (`pytorch_step.py`, compiled), the published step and Hugging Face's SFT step; the steps of PyTorch are given their
-titles, so ours with sampling does more than they do. So what is compared happened within a second or two, which matters
-on a machine whose speed others change; every other round goes backwards, so that nobody is always first. Processor
+titles, so ours with sampling does more than they do. So what is compared lies a second or two apart (the published step
+itself takes 2 to 11 s), which matters on a machine whose speed others change; every other round goes backwards, so that nobody is always first. Processor
 seconds count: one thread that never waits has no others. Shown are medians over the rounds, of times as of the ratios within
 a round, in brackets their quartiles.
 
 Before each step a program multiplies square matrices with its own library. The rows "quiet" are of the rounds in which that reached,
-for the programs that a number is about, at least 95 % of what it reached in the best round; "all" of all rounds.
+for the programs that a number is about, at least 95 % of what it reached in the best round; how many there are of the ratio
+to the optimised step stands beside it. The rows "all" are of all rounds.
 """
 import argparse, json, os, pathlib, statistics, subprocess, sys
 
@@ -40,11 +41,16 @@ class Paced:
 
     def __init__(self, *command):
         self.process = subprocess.Popen(
-            [*map(str, command), "--repeats", "1", "--paced"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+            [*map(str, command), "--repeats", "1", "--paced"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+            # Large pages for PyTorch's tensors, as ours have them.
+            env=os.environ | {"THP_MEM_ALLOC_ENABLE": "1"})
 
     def step(self):
-        self.process.stdin.write("\n")
-        self.process.stdin.flush()
+        try:
+            self.process.stdin.write("\n")
+            self.process.stdin.flush()
+        except BrokenPipeError:
+            pass  # It has ended, so there is no line to read either.
         line = self.process.stdout.readline()
         if not line:
             raise SystemExit(f"{' '.join(self.process.args)} ended with {self.process.wait()}")
@@ -56,6 +62,8 @@ class Paced:
 
 
 def ours(*options, worker=WORKER):
+    if not pathlib.Path(worker).exists():
+        raise SystemExit(f"{worker} is missing: build it with ./launch setup")
     return Paced(worker, "bench", *options)
 
 
@@ -124,7 +132,8 @@ def main():
             for arithmetic in arithmetics() for draws in ("policy", "given")}
         programs |= {
             "compiled": lambda: pytorch(*titles, "--variant", "compiled"),
-            "others": lambda: pytorch(*titles, "--published", "--sft", "--warm-up", "1")}
+            "sft": lambda: pytorch(*titles, "--sft", "--warm-up", "1"),
+            "published": lambda: pytorch(*titles, "--published", "--warm-up", "1")}
         measured = in_turn(programs, arguments.rounds)
         for arithmetic in arithmetics():
             given, policy = (arithmetic, "given"), (arithmetic, "policy")
@@ -135,11 +144,12 @@ def main():
                 ([policy], 3, lambda r: r[policy]["forward_backward"]["processor_seconds"]),
                 ([policy], 1, lambda r: 100 * r[policy]["phases"]["sampling"]["median_seconds"]
                  / r[policy]["forward_backward"]["median_seconds"])]
-            for program, name, digits in ("compiled", "compiled", 2), ("others", "published", 1), ("others", "sft", 1):
-                columns.append(([given, program], digits, lambda r, program=program, name=name:
-                                r[program]["seconds"][name]["cpu_median"] / r[given]["forward_backward"]["processor_seconds"]))
-            for which, choose in ("quiet", quiet), ("all", lambda rounds, *_: rounds):
+            for name, digits in ("compiled", 2), ("published", 1), ("sft", 1):
+                columns.append(([given, name], digits, lambda r, name=name:
+                                r[name]["seconds"][name]["cpu_median"] / r[given]["forward_backward"]["processor_seconds"]))
+            for which, choose in ("all", lambda rounds, *_: rounds), ("quiet", quiet):
                 cells = [spread([number(r) for r in choose(measured, *names)], digits) for names, digits, number in columns]
+                which += f", {len(choose(measured, given, 'compiled'))}"
                 print(f"| {k} | `{arithmetic}` | {which} | " + " | ".join(cells) + " |", flush=True)
 
 

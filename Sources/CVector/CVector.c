@@ -6,22 +6,23 @@ typedef float float16 __attribute__((ext_vector_type(16), aligned(4)));
 // Terms of a cold b that are asked for before they are needed.
 enum { ahead = 32 };
 
-// An x86 address is a register and 1, 2, 4 or 8 times another.
+// Makes the compiler forget how a variable was computed.
 #if defined(__x86_64__)
 #define HIDE(variable) __asm__("" : "+r"(variable))
 #else
 #define HIDE(variable)
 #endif
 
-// How far a row of a is from the first or the eighth, in bytes: a stride that is kept, times what an address can multiply by.
-#define STRIDES(i)             \
-  (i == 0   ? 0                \
-   : i == 1 ? once             \
-   : i == 2 ? 2 * once         \
-   : i == 3 ? thrice           \
-   : i == 4 ? 4 * once         \
-   : i == 5 ? five_times       \
-            : 2 * thrice)
+// Where row i, 0 to 6, of a is from the first one or the eighth, in bytes: an x86 address is a register and 1, 2, 4 or 8 times
+// another.
+#define ROW_OFFSET(i)       \
+  (i == 0   ? 0             \
+   : i == 1 ? stride        \
+   : i == 2 ? 2 * stride    \
+   : i == 3 ? stride3       \
+   : i == 4 ? 4 * stride    \
+   : i == 5 ? stride5       \
+            : 2 * stride3)
 
 // The loops over R have a constant count and are unrolled, so that `sum` lives in registers: 2 R of the 32 of AVX-512, or of
 // the 16 of AVX2, with two for b and one for a. The terms come in R parts, between which the next tile's memory is asked for:
@@ -33,8 +34,8 @@ enum { ahead = 32 };
   case R: {                                                                                                    \
     VECTOR sum[R][2];                                                                                          \
     const long lanes = sizeof(VECTOR) / sizeof(float);                                                         \
-    long once = row_stride * sizeof(float), thrice = 3 * once, five_times = 5 * once;                          \
-    const char *first = (const char *)a, *eighth = first + 7 * once;                                           \
+    long stride = row_stride * sizeof(float), stride3 = 3 * stride, stride5 = 5 * stride;                      \
+    const char *first = (const char *)a, *eighth = first + 7 * stride;                                         \
     _Pragma("unroll") for (int i = 0; i < R; i++) sum[i][0] = sum[i][1] = (VECTOR)(0);                         \
     for (int part = 0; part < R; part++) {                                                                     \
       __builtin_prefetch(next->c + part * c_stride, 1);                                                        \
@@ -47,14 +48,14 @@ enum { ahead = 32 };
           __builtin_prefetch(b + ahead * b_stride);                                                            \
           __builtin_prefetch(b + ahead * b_stride + lanes);                                                    \
         }                                                                                                      \
-        HIDE(once);                                                                                            \
-        HIDE(thrice);                                                                                          \
-        HIDE(five_times);                                                                                      \
+        HIDE(stride);                                                                                          \
+        HIDE(stride3);                                                                                         \
+        HIDE(stride5);                                                                                         \
         HIDE(first);                                                                                           \
         if (R > 7) HIDE(eighth);                                                                               \
         const VECTOR b0 = *(const VECTOR *)b, b1 = *(const VECTOR *)(b + lanes);                               \
         _Pragma("unroll") for (int i = 0; i < R; i++) {                                                        \
-          const VECTOR x = (VECTOR)(*(const float *)((i < 7 ? first : eighth) + STRIDES(i % 7)));              \
+          const VECTOR x = (VECTOR)(*(const float *)((i < 7 ? first : eighth) + ROW_OFFSET(i % 7)));           \
           sum[i][0] = __builtin_elementwise_fma(x, b0, sum[i][0]);                                             \
           sum[i][1] = __builtin_elementwise_fma(x, b1, sum[i][1]);                                             \
         }                                                                                                      \

@@ -63,7 +63,7 @@ struct Bench: ParsableCommand {
   var texts: String?
   @Flag(help: "Print the result as JSON.")
   var json = false
-  @Flag(help: "Measure for each line of input; the steps before only once.")
+  @Flag(help: "Measure for each line of input; --warm-up before the first.")
   var paced = false
 
   func validate() throws {
@@ -72,7 +72,7 @@ struct Bench: ParsableCommand {
     if parameters < 1 { throw ValidationError("--parameters must be at least 1") }
     if network && tokenizer != nil { throw ValidationError("--network and --tokenizer do not go together") }
     if (tokenizer == nil) != (texts == nil) { throw ValidationError("--tokenizer and --texts go together") }
-    if paced && (network || tokenizer != nil) { throw ValidationError("--paced is for steps") }
+    if paced && (network || tokenizer != nil) { throw ValidationError("--paced goes with neither --network nor --tokenizer") }
     if threads < 1 || threads > 1024 { throw ValidationError("--threads must be 1 to 1024") }
   }
 

@@ -42,6 +42,7 @@ import Testing
 
   @Test(arguments: [
     (1, 1, 1), (3, 7, 5), (14, 32, 16), (15, 33, 17), (29, 40, 600), (120, 300, 9), (17, 31, 1030), (130, 16, 64), (5, 70, 512),
+    (30, 256, 40),
   ])
   func bitsAreThoseOfTheChains(m: Int, n: Int, k: Int) {
     let a = Matrix(m, k, seed: 3)

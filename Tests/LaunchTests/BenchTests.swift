@@ -16,6 +16,14 @@ extension LaunchTests {
         #expect(answer?["repeats"]?.int == 1)
         #expect(try #require(answer?["forward_backward"]?["median_seconds"]?.double) > 0)
       }
+      let unasked = try await Workspace().run(ranks: 0, ["bench", "--paced"] + shape + batch)
+      #expect(unasked.code == 0 && unasked.output.isEmpty)
+    }
+
+    @Test func onlyStepsArePaced() async throws {
+      let outcome = try await Workspace().run(ranks: 0, ["bench", "--paced", "--network"])
+      #expect(outcome.code == 2)
+      #expect(outcome.errors.contains("--paced goes with neither --network nor --tokenizer"))
     }
   }
 }

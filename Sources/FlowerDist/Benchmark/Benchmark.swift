@@ -8,7 +8,7 @@ public final class Benchmark {
   private let optimizer: AdamW
   private let communicator = SingleProcess()
   private let prompts: [[Int32]]
-  /// With no measurement yet.
+  /// Without measurements: each run has a copy of it, in the same memory.
   private let ceiling: MachineCeiling
   private var step = 0
   /// Of this step's forward and backward.
@@ -41,8 +41,8 @@ public final class Benchmark {
     ceiling = MachineCeiling(threads: Threads.count)
   }
 
-  /// Runs `warmUp` steps, then `repeats` measured ones, each after a measurement of the machine's ceiling, with
-  /// `Threads.count` of when this was made.
+  /// Runs `warmUp` steps, then `repeats` measured ones, each after a measurement of the machine's ceiling, which has
+  /// `Threads.count` threads of when this was made.
   public func run(repeats: Int, warmUp: Int = 3) -> BenchmarkResult {
     var last = Step(titles: TitleForest(rewards.tree))
     var ceiling = ceiling

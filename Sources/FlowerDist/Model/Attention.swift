@@ -234,6 +234,7 @@ struct Attention {
       let strip = start..<min(start + tile.rows, queries.upperBound)
       let seen = strip.reduce(0) { max($0, visible($1)) }
       let line = (start - first) * width
+      // Read after the two products.
       for index in strip { Kernels.prefetch(out + column(index, head), width: d) }
       packed.keysAcross.multiply(
         rows: strip.count, terms: 0..<d, columns: tile.padded(seen), alpha: scale, query + column(start, head),

@@ -2,8 +2,8 @@ import Glibc
 
 /// One flat block of floats, page-aligned and zero at first.
 ///
-/// Pages that were never touched take no memory, so reserving generously is free. They are large where the system offers
-/// that: a step strides through more memory than the processor keeps addresses of small ones for.
+/// Pages that were never touched take no memory, so reserving generously is nearly free: large ones, which a process of its
+/// own gets where the system offers them, are 2 MB. A step strides through more small ones than the processor keeps addresses of.
 public final class FloatArena {
   public let count: Int
   public let base: UnsafeMutablePointer<Float>
@@ -14,7 +14,7 @@ public final class FloatArena {
     guard let mapping = Self.map(Self.bytes(count), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1) else {
       fatalError("out of memory: \(count) floats")
     }
-    // Advice: where it is not taken, nothing is lost.
+    // Advice: a system without large pages ignores it.
     madvise(mapping, Self.bytes(count), MADV_HUGEPAGE)
     self.init(count: count, mapping: mapping, isShared: false)
   }

@@ -2,8 +2,8 @@ import CVector
 
 /// Row-wise kernels of a decoder layer. Matrices are row-major; `rows` is the number of rows.
 ///
-/// What they read has often left the near caches since it was written, and the hardware's own prefetching hides half of what
-/// that costs: so rows are asked for ahead.
+/// What they read has often left the near caches since it was written, and the hardware's own prefetching hides only part of
+/// what that costs: so norms and rotations ask for rows ahead.
 enum Kernels {
   /// Rows from the one that is computed to the one that is asked for.
   private static let ahead = 2
@@ -72,7 +72,7 @@ enum Kernels {
       let v = x + row * width
       let d = dx + row * width
       prefetch(v + ahead * width, width: width)
-      prefetch(d + ahead * width, width: width)
+      if accumulate { prefetch(d + ahead * width, width: width) }
       let scale = inverse[row]
       let s = Float8(repeating: scale)
       var products = Float8.zero

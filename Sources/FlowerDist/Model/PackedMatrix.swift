@@ -76,7 +76,7 @@ struct PackedMatrix {
   ) {
     let width = tile.columns
     let panels = tile.padded(columns) / width
-    // Each panel has its share of the next rows' cache lines.
+    // The first panels ask for the next rows' cache lines, equally many each.
     let lines = nextA == nil ? 0 : (range.count + 15) / 16
     let share = (lines + panels - 1) / panels
     for index in 0..<panels {
@@ -86,7 +86,7 @@ struct PackedMatrix {
       let fetched = index * share
       var next = flower_next(
         c: index + 1 < panels ? target + width : c + rows * ldc, a: (nextA ?? a) + 16 * fetched,
-        lines: min(share, lines - fetched), is_cold: isCold)
+        lines: max(0, min(share, lines - fetched)), is_cold: isCold)
       if count >= width {
         tile.function(
           rows, range.count, alpha, a, strides.row, strides.term, panel, width, target, ldc, accumulate, &next)

@@ -200,13 +200,16 @@ public final class Transformer {
     let h = c.hiddenSize
     let p = layout.layers[layer]
     let gathered = a.gathered.base
-    let rows = queryRows(forest, layer)
     forEachBlock(queries, blockRows.forward) { queries in
       let first = queries.lowerBound
       let count = queries.count
       let middle = a.middle(layer) + first * h
       let gateUp = a.gateUp(layer) + first * 2 * c.intermediateSize
-      gather(a.input(layer), rows[queries], to: middle)
+      if layer == c.layers - 1 {
+        gather(a.input(layer), forest.queryRows[queries], to: middle)
+      } else {
+        middle.update(from: a.input(layer) + first * h, count: count * h)
+      }
       forward(p.o, layer, a.attended(layer) + first * c.queryDim, rows: count, to: middle, accumulate: true)
       Kernels.rmsNorm(
         middle, weight: weights.base + p.postNorm, epsilon: Float(c.rmsNormEps), out: gathered,
@@ -215,7 +218,7 @@ public final class Transformer {
       guard let out else { return }
       Kernels.siluGate(gateUp, out: a.mlp.base, rows: count, width: c.intermediateSize)
       let result = out + first * h
-      if result != middle { result.update(from: middle, count: count * h) }
+      result.update(from: middle, count: count * h)
       forward(p.down, layer, a.mlp.base, rows: count, to: result, accumulate: true)
     }
   }
