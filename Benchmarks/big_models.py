@@ -62,8 +62,8 @@ def main():
             for which, rounds in ("all", measured), ("quiet", quiet(measured, arithmetic, "compiled")):
                 seconds = [steps[arithmetic]["forward_backward"]["processor_seconds"] for steps in rounds]
                 ratios = [steps["compiled"]["seconds"]["compiled"]["cpu_median"] / own for steps, own in zip(rounds, seconds)]
-                print(f"| {model} | {trained} | {arguments.examples} | `{arithmetic}` | {which}, {len(rounds)} | {spread(seconds, 1)} | {spread(ratios, 2)}"
-                      f" | {memory} |", flush=True)
+                print(f"| {model} | {trained} | {arguments.examples} | `{arithmetic}` | {which}, {len(rounds)} | "
+                      f"{spread(seconds, 1)} | {spread(ratios, 2)} | {memory} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -9,13 +9,13 @@ programs run at once, on one core, and wait; in a round each takes its step: Flo
 that it samples itself (`bench`), in each arithmetic that this CPU computes without emulation, the hand-optimised PyTorch
 step (`pytorch_step.py`, compiled), the published step and Hugging Face's SFT step; the steps of PyTorch are given their
 titles, so ours with sampling does more than they do. So what is compared lies a second or two apart (the published step
-itself takes 2 to 11 s), which matters on a machine whose speed others change; every other round goes backwards, so that nobody is always first. Processor
-seconds count: one thread that never waits has no others. Shown are medians over the rounds, of times as of the ratios within
-a round, in brackets their quartiles.
+itself takes 2 to 12 s), which matters on a machine whose speed others change; every other round goes backwards, so that
+nobody is always first. Processor seconds count: one thread that never waits has no others. Shown are medians over the
+rounds, of times as of the ratios within a round, in brackets their quartiles.
 
-Before each step a program multiplies square matrices with its own library. The rows "quiet" are of the rounds in which that reached,
-for the programs that a number is about, at least 95 % of what it reached in the best round; how many there are of the ratio
-to the optimised step stands beside it. The rows "all" are of all rounds.
+The rows "all" are of all rounds. Before each step a program multiplies square matrices with its own library; the rows "quiet"
+are of the rounds in which that reached, for the programs that a number is about, at least 95 % of its best round. The number
+beside it is that of the rounds quiet for ours and the optimised step.
 """
 import argparse, json, os, pathlib, statistics, subprocess, sys
 

@@ -2,8 +2,9 @@ import Glibc
 
 /// One flat block of floats, page-aligned and zero at first.
 ///
-/// Pages that were never touched take no memory, so reserving generously is nearly free: large ones, which a process of its
-/// own gets where the system offers them, are 2 MB. A step strides through more small ones than the processor keeps addresses of.
+/// Pages that were never touched take no memory, so reserving generously is nearly free: where the system offers large
+/// ones, they are 2 MB, and blocks that no other process sees get them. A step strides through more small ones than the
+/// processor keeps addresses of.
 public final class FloatArena {
   public let count: Int
   public let base: UnsafeMutablePointer<Float>
